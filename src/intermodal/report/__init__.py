@@ -1,0 +1,1 @@
+"""One self-contained HTML page a run, its charts as pure functions, and what the Kubeflow UI draws itself."""
