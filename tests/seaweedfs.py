@@ -129,7 +129,8 @@ def running_server(directory: Path) -> Iterator[S3Server]:
             stdout=log,
             stderr=log,
             cwd=directory,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509: one system call, before any thread of ours starts
+            # One system call, and no thread of ours is running yet.
+            preexec_fn=_die_with_parent,  # noqa: PLW1509
         )
     server = S3Server(f"http://127.0.0.1:{ports[_ROLES.index('s3')]}", process=process)
     try:
