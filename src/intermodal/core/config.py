@@ -1,0 +1,77 @@
+"""Settings: where intermodal keeps things, from environment variables and `intermodal.toml`.
+
+An environment variable wins over the file, and the file over the default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from intermodal.errors import UsageError
+
+CONFIG_NAME = "intermodal.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things live.
+
+    Attributes:
+        home: Directory under which everything a run makes lives (`INTERMODAL_HOME`, ./.intermodal).
+        store: Root of the artifact store: a local path or s3://bucket/prefix (`INTERMODAL_STORE`).
+        tracking_uri: MLflow's tracking URI (`MLFLOW_TRACKING_URI`); "off" switches tracking off.
+        experiment: MLflow experiment (`MLFLOW_EXPERIMENT_NAME`).
+        extra: The parsed `intermodal.toml`, for sections that other modules own.
+    """
+
+    home: Path
+    store: str
+    tracking_uri: str
+    experiment: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> Path:
+        """Directory with one folder a run."""
+        return self.home / "runs"
+
+
+def load_settings(directory: Path | None = None) -> Settings:
+    """Read the settings in force.
+
+    Args:
+        directory: Where `intermodal.toml` is looked for; the working directory by default.
+
+    Returns:
+        The settings, with an absolute home.
+
+    Raises:
+        UsageError: `intermodal.toml` is not valid TOML.
+    """
+    extra = _read_file((directory or Path.cwd()) / CONFIG_NAME)
+    general = extra.get("intermodal", {})
+    home = Path(os.environ.get("INTERMODAL_HOME") or general.get("home") or ".intermodal").expanduser().absolute()
+    store = os.environ.get("INTERMODAL_STORE") or general.get("store") or str(home / "store")
+    mlflow = extra.get("mlflow", {})
+    return Settings(
+        home=home,
+        store=store if "://" in store else str(Path(store).expanduser().absolute()),
+        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI")
+        or mlflow.get("tracking_uri")
+        or f"sqlite:///{home}/mlflow.db",
+        experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME") or mlflow.get("experiment") or "intermodal",
+        extra=extra,
+    )
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML", seen=error, next_step="mend the line it names") from error

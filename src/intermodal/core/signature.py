@@ -1,0 +1,110 @@
+"""Reading a step's signature: KFP's types in, a `StepSpec` out."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from intermodal.core.step import Needs, Parameter, Slot, StepSpec
+from intermodal.errors import UsageError
+
+PLAIN_TYPES = (str, int, float, bool, list, dict)
+
+
+def read_signature(function: Callable[..., Any], needs: Needs) -> StepSpec:
+    """Read name, parameters, artifacts and documentation of a step.
+
+    Args:
+        function: The step's function, annotated with KFP's types.
+        needs: What its decorator added.
+
+    Returns:
+        The step as a value.
+
+    Raises:
+        UsageError: An annotation is missing or is no type KFP can carry, or a name in
+            `needs.sources` is no parameter.
+    """
+    docs = _documentation(function)
+    parameters: list[Parameter] = []
+    inputs: list[Slot] = []
+    outputs: list[Slot] = []
+    for name, item in inspect.signature(function).parameters.items():
+        kind, payload = _classify(function, name, item)
+        doc = docs.get(name, "")
+        if kind == "parameter":
+            required = item.default is inspect.Parameter.empty
+            parameters.append(Parameter(name, payload, None if required else item.default, required, doc))
+        else:
+            optional = item.default is not inspect.Parameter.empty
+            (inputs if kind == "input" else outputs).append(Slot(name, payload, optional, doc))
+    _check_sources(function, needs, parameters)
+    return StepSpec(
+        name=function.__name__,
+        target=f"{function.__module__}:{function.__qualname__}",
+        summary=docs.get("", ""),
+        needs=needs,
+        parameters=tuple(parameters),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        returns=_return_names(function),
+    )
+
+
+def _classify(function: Callable[..., Any], name: str, item: inspect.Parameter) -> tuple[str, Any]:
+    """("parameter", python type) or ("input" | "output", schema title) of one argument."""
+    from kfp.dsl.types import type_annotations as kfp_types
+
+    annotation = kfp_types.maybe_strip_optional_from_annotation(_resolved(function, item.annotation))
+    if kfp_types.is_Input_Output_artifact_annotation(annotation):
+        artifact = kfp_types.get_io_artifact_class(annotation)
+        artifact = typing.get_args(artifact)[0] if typing.get_origin(artifact) is list else artifact
+        side = "input" if kfp_types.is_artifact_wrapped_in_Input(annotation) else "output"
+        return side, artifact.schema_title
+    plain = typing.get_origin(annotation) or annotation
+    if plain in PLAIN_TYPES:
+        return "parameter", plain
+    raise UsageError(
+        f"step {function.__name__}: argument {name} has a type that KFP cannot carry",
+        seen=annotation if annotation is not inspect.Parameter.empty else "no annotation",
+        expected="str, int, float, bool, list, dict, Input[…] or Output[…]",
+    )
+
+
+def _resolved(function: Callable[..., Any], annotation: Any) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    raise UsageError(
+        f"step {function.__name__}: its annotations are text, which KFP cannot read",
+        seen=annotation,
+        next_step="remove `from __future__ import annotations` from the step's file",
+    )
+
+
+def _return_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    annotation = inspect.signature(function).return_annotation
+    if annotation in (inspect.Signature.empty, None):
+        return ()
+    return tuple(getattr(annotation, "_fields", ("Output",)))
+
+
+def _documentation(function: Callable[..., Any]) -> dict[str, str]:
+    """Argument name → its line; the summary under the empty name."""
+    from docstring_parser import parse
+
+    parsed = parse(inspect.getdoc(function) or "")
+    docs = {item.arg_name: " ".join((item.description or "").split()) for item in parsed.params}
+    docs[""] = parsed.short_description or ""
+    return docs
+
+
+def _check_sources(function: Callable[..., Any], needs: Needs, parameters: list[Parameter]) -> None:
+    unknown = set(needs.sources) - {item.name for item in parameters}
+    if unknown:
+        raise UsageError(
+            f"step {function.__name__}: `sources` names what is not a parameter",
+            seen=", ".join(sorted(unknown)),
+            expected=", ".join(item.name for item in parameters),
+        )
