@@ -1,0 +1,144 @@
+"""The memory of finished work: cache key → outputs, beside the artifacts in the same store.
+
+An entry is written after all outputs of a task have their manifests, and only if there is none yet: of
+two runs that do the same work at the same time, the first to finish wins and the other uses its result.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from intermodal.core.cachekey import KeyParts, differences
+from intermodal.errors import ArtifactCorrupt
+from intermodal.store.base import Store
+from intermodal.store.locate import read_manifest
+
+NEVER_RAN = "this step has not run yet"
+
+
+@dataclass(frozen=True)
+class CachedOutput:
+    """One remembered artifact.
+
+    Attributes:
+        uri: What KFP is given: the prefix, or the single file in it.
+        schema: KFP's schema title.
+        digest: Digest of its manifest.
+        metadata: KFP's metadata.
+    """
+
+    uri: str
+    schema: str
+    digest: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CachedResult:
+    """What a finished task is remembered by.
+
+    Attributes:
+        parts: What its key was made of.
+        outputs: Output name → artifact.
+        values: Returned plain value → value.
+        mlflow_run_id: The MLflow run that recorded the work.
+        seconds: How long the work took.
+    """
+
+    parts: KeyParts
+    outputs: dict[str, CachedOutput]
+    values: dict[str, Any]
+    mlflow_run_id: str = ""
+    seconds: float = 0.0
+
+    def to_json(self) -> bytes:
+        """The entry's text."""
+        return (json.dumps(asdict(self), indent=1, sort_keys=True, default=str) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> CachedResult:
+        """Read back what `to_json` wrote."""
+        fields = json.loads(content)
+        fields["parts"] = KeyParts.from_json(fields["parts"])
+        fields["outputs"] = {name: CachedOutput(**item) for name, item in fields["outputs"].items()}
+        return cls(**fields)
+
+
+class CacheIndex:
+    """Remembered results in a store.
+
+    Args:
+        store: The artifact store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def find(self, parts: KeyParts) -> tuple[CachedResult | None, str]:
+        """Look a result up.
+
+        Args:
+            parts: What the task's key is made of.
+
+        Returns:
+            The result and why it hit; or None and why it missed.
+        """
+        result = self._load(f"cache/{parts.key}.json")
+        if result is None:
+            return None, self._why_missed(parts)
+        damaged = [name for name, item in sorted(result.outputs.items()) if not _intact(item)]
+        if damaged:
+            self._store.remove(f"cache/{parts.key}.json")
+            return None, f"the remembered output {', '.join(damaged)} is missing or was altered"
+        return result, "same step source, packages, parameters and inputs"
+
+    def remember(self, result: CachedResult, task: str) -> CachedResult:
+        """Record a finished task, unless another was faster.
+
+        Args:
+            result: Its outputs, all published.
+            task: Name of the task, under which a later miss is explained.
+
+        Returns:
+            `result`, or the one that was there first.
+        """
+        key = f"cache/{result.parts.key}.json"
+        written = self._store.write(key, result.to_json(), only_if_absent=True)
+        winner = result if written else self._load(key) or result
+        self._store.write(_history(result.parts.target, task), json.dumps(result.parts.to_json()).encode())
+        return winner
+
+    def _why_missed(self, parts: KeyParts) -> str:
+        for key in sorted(self._store.keys(_history(parts.target, ""))):
+            old = self._read_parts(key)
+            if old is not None:
+                changes = differences(old, parts)
+                return "; ".join(changes) if changes else "its remembered result was removed"
+        return NEVER_RAN
+
+    def _read_parts(self, key: str) -> KeyParts | None:
+        content = self._store.read(key)
+        try:
+            return KeyParts.from_json(json.loads(content)) if content else None
+        except (ValueError, TypeError):
+            return None
+
+    def _load(self, key: str) -> CachedResult | None:
+        content = self._store.read(key)
+        try:
+            return CachedResult.from_json(content) if content else None
+        except (ValueError, KeyError, TypeError):
+            return None  # an entry of another version: the work is repeated
+
+
+def _history(target: str, task: str) -> str:
+    return f"history/{target.replace(':', '.')}/{task + '.json' if task else ''}"
+
+
+def _intact(output: CachedOutput) -> bool:
+    try:
+        return read_manifest(output.uri).digest == output.digest
+    except ArtifactCorrupt:
+        return False

@@ -1,0 +1,169 @@
+"""An artifact store in an S3 bucket, or in anything that speaks S3 (`AWS_ENDPOINT_URL`)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from intermodal.errors import StoreFailed
+from intermodal.store.base import Store
+
+_ABSENT = {"NoSuchKey", "404", "NotFound"}
+_TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+
+
+class S3Store(Store):
+    """A store under one prefix of a bucket.
+
+    Credentials and endpoint come from boto3's own chain (environment, profile, IRSA, Pod Identity).
+
+    Args:
+        root: s3://bucket or s3://bucket/prefix.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+        self._bucket, _, self._prefix = self.root.removeprefix("s3://").partition("/")
+        self._client = s3_client()
+
+    def read(self, key: str) -> bytes | None:
+        """See `Store.read`."""
+        with self._clear_errors("read", key):
+            try:
+                return bytes(self._client.get_object(Bucket=self._bucket, Key=self._key(key))["Body"].read())
+            except self._client.exceptions.ClientError as error:
+                if _code(error) in _ABSENT:
+                    return None
+                raise
+
+    def write(self, key: str, content: bytes, *, only_if_absent: bool = False) -> bool:
+        """See `Store.write`."""
+        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
+        with self._clear_errors("write", key):
+            try:
+                self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=content, **condition)
+            except self._client.exceptions.ClientError as error:
+                if only_if_absent and _code(error) in _TAKEN:
+                    return False
+                raise
+        return True
+
+    def publish(self, staged: Path, prefix: str, last: str) -> None:
+        """See `Store.publish`; `last` is uploaded when every other file has been acknowledged."""
+        names = sorted(item.relative_to(staged).as_posix() for item in staged.rglob("*") if item.is_file())
+        for name in [item for item in names if item != last] + [last]:
+            with self._clear_errors("publish", f"{prefix}/{name}"):
+                self._client.upload_file(str(staged / name), self._bucket, self._key(f"{prefix}/{name}"))
+
+    def fetch(self, prefix: str, names: list[str], target: Path) -> Path:
+        """See `Store.fetch`."""
+        for name in names:
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._clear_errors("fetch", f"{prefix}/{name}"):
+                self._client.download_file(self._bucket, self._key(f"{prefix}/{name}"), str(path))
+        return target
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See `Store.keys`."""
+        cut = len(self._prefix) + 1 if self._prefix else 0
+        pages = self._client.get_paginator("list_objects_v2")
+        with self._clear_errors("list", prefix):
+            for page in pages.paginate(Bucket=self._bucket, Prefix=self._key(prefix)):
+                for item in page.get("Contents", []):
+                    yield item["Key"][cut:]
+
+    def remove(self, prefix: str) -> None:
+        """See `Store.remove`; the manifest goes first, so that no half artifact is ever seen."""
+        found = sorted(self.keys(prefix), key=lambda key: not key.endswith("manifest.json"))
+        with self._clear_errors("remove", prefix):
+            for key in found:
+                self._client.delete_object(Bucket=self._bucket, Key=self._key(key))
+
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    @contextlib.contextmanager
+    def _clear_errors(self, verb: str, key: str) -> Iterator[None]:
+        with clear_s3_errors(f"the store could not {verb} {self.uri(key)}"):
+            yield
+
+
+def s3_client() -> Any:
+    """A boto3 client for S3 that gives up within a minute when nobody answers.
+
+    One client serves a process for as long as endpoint, identity and region stay the same: making one
+    costs a tenth of a second.
+    """
+    names = (
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    )
+    names += ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION")
+    return _client(*(os.environ.get(name) for name in names))
+
+
+@lru_cache(maxsize=4)
+def _client(endpoint: str | None, endpoint_s3: str | None, *identity_and_region: str | None) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    custom = bool(endpoint or endpoint_s3)
+    config = Config(
+        connect_timeout=5,
+        read_timeout=60,
+        retries={"max_attempts": 4, "mode": "standard"},
+        s3={"addressing_style": "path"} if custom else None,
+    )
+    *_, region, default_region = identity_and_region
+    chosen = region or default_region or ("us-east-1" if custom else None)
+    return boto3.session.Session().client("s3", region_name=chosen, config=config)
+
+
+@contextlib.contextmanager
+def clear_s3_errors(headline: str) -> Iterator[None]:
+    """Turn what boto3 raises into one clear `StoreFailed`.
+
+    Args:
+        headline: What could not be done.
+    """
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise StoreFailed(headline, seen=f"{_code(error)}: {error}", **_advice(_code(error))) from error
+    except (BotoCoreError, Boto3Error) as error:
+        raise StoreFailed(headline, seen=f"{type(error).__name__}: {error}", **_advice(type(error).__name__)) from error
+
+
+def _code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _advice(code: str) -> dict[str, str]:
+    if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "ExpiredToken", "Forbidden"}:
+        return {
+            "expected": "credentials that may use this bucket",
+            "next_step": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or the role",
+        }
+    if code in {"NoCredentialsError", "PartialCredentialsError"}:
+        return {
+            "expected": "AWS credentials",
+            "next_step": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        }
+    if code in {"NoSuchBucket", "404"}:
+        return {"expected": "a bucket that exists", "next_step": "make the bucket, or correct INTERMODAL_STORE"}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
+    return {
+        "expected": f"an answer from {endpoint}",
+        "next_step": "check AWS_ENDPOINT_URL and the network; then run the same command again",
+    }
