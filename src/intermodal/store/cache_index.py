@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from intermodal.core.cachekey import KeyParts, differences
+from intermodal.core.manifest import damage
 from intermodal.errors import ArtifactCorrupt
 from intermodal.store.base import Store
-from intermodal.store.locate import read_manifest
+from intermodal.store.locate import prefix_of, read_manifest
 
+_VERIFY_BYTES = 4 << 30
 NEVER_RAN = "this step has not run yet"
 
 
@@ -138,7 +141,14 @@ def _history(target: str, task: str) -> str:
 
 
 def _intact(output: CachedOutput) -> bool:
+    """Whether an artifact is still what was published; every byte is read where that is cheap."""
     try:
-        return read_manifest(output.uri).digest == output.digest
+        manifest = read_manifest(output.uri)
     except ArtifactCorrupt:
         return False
+    prefix = prefix_of(output.uri)
+    if manifest.digest != output.digest:
+        return False
+    if prefix.startswith("s3://") or manifest.size > _VERIFY_BYTES:
+        return True  # read in full, and verified, by the first task that needs it
+    return not damage(manifest, Path(prefix))

@@ -72,7 +72,7 @@ def resolve_input(uri: str, cache: Path) -> ResolvedInput:
             f"artifact {uri} is damaged",
             seen="; ".join(problems[:5]),
             expected=f"the bytes of its manifest, digest {manifest.digest[:12]}…",
-            next_step=f"intermodal verify --repair {uri}, then run the same command again: the step that made it will be repeated",
+            next_step="run the same command again: the step that made it will be repeated",
         )
     path = root / manifest.files[0].path if manifest.layout == "file" else root
     return ResolvedInput(uri, manifest.digest, path, manifest)

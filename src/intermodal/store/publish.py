@@ -77,7 +77,7 @@ def make_manifest(made: MadeOutput, folder: Path, origin: Origin) -> Manifest:
     Returns:
         The manifest, with schema and rows read from Parquet footers.
     """
-    layout = "directory" if made.path.is_dir() or made.path == folder else "file"
+    layout = "directory" if folder == made.path else "file"
     _, files = describe_files(folder)
     rows, columns = _parquet_facts(folder, [item.path for item in files])
     metadata = dict(made.metadata)
