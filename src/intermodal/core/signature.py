@@ -11,6 +11,7 @@ from intermodal.core.step import Needs, Parameter, Slot, StepSpec
 from intermodal.errors import UsageError
 
 PLAIN_TYPES = (str, int, float, bool, list, dict)
+INJECTED = ("PipelineTaskFinalStatus", "TaskConfig")  # filled in by KFP, never by a caller
 
 
 def read_signature(function: Callable[..., Any], needs: Needs) -> StepSpec:
@@ -34,9 +35,13 @@ def read_signature(function: Callable[..., Any], needs: Needs) -> StepSpec:
     for name, item in inspect.signature(function).parameters.items():
         kind, payload = _classify(function, name, item)
         doc = docs.get(name, "")
+        if kind == "injected":
+            continue
         if kind == "parameter":
             required = item.default is inspect.Parameter.empty
-            parameters.append(Parameter(name, payload, None if required else item.default, required, doc))
+            parameters.append(
+                Parameter(name, payload, None if required else item.default, required, doc, _element(item))
+            )
         else:
             optional = item.default is not inspect.Parameter.empty
             (inputs if kind == "input" else outputs).append(Slot(name, payload, optional, doc))
@@ -54,7 +59,7 @@ def read_signature(function: Callable[..., Any], needs: Needs) -> StepSpec:
 
 
 def _classify(function: Callable[..., Any], name: str, item: inspect.Parameter) -> tuple[str, Any]:
-    """("parameter", python type) or ("input" | "output", schema title) of one argument."""
+    """("parameter", python type), ("input" | "output", schema title) or ("injected", None) of one argument."""
     from kfp.dsl.types import type_annotations as kfp_types
 
     annotation = kfp_types.maybe_strip_optional_from_annotation(_resolved(function, item.annotation))
@@ -64,6 +69,8 @@ def _classify(function: Callable[..., Any], name: str, item: inspect.Parameter) 
         side = "input" if kfp_types.is_artifact_wrapped_in_Input(annotation) else "output"
         return side, artifact.schema_title
     plain = typing.get_origin(annotation) or annotation
+    if getattr(plain, "__name__", "") in INJECTED:
+        return "injected", None
     if plain in PLAIN_TYPES:
         return "parameter", plain
     raise UsageError(
@@ -71,6 +78,12 @@ def _classify(function: Callable[..., Any], name: str, item: inspect.Parameter) 
         seen=annotation if annotation is not inspect.Parameter.empty else "no annotation",
         expected="str, int, float, bool, list, dict, Input[…] or Output[…]",
     )
+
+
+def _element(item: inspect.Parameter) -> type:
+    """Type of the elements of a list or the values of a dict, when the annotation says."""
+    arguments = typing.get_args(item.annotation)
+    return arguments[-1] if arguments and isinstance(arguments[-1], type) else object
 
 
 def _resolved(function: Callable[..., Any], annotation: Any) -> Any:

@@ -97,18 +97,19 @@ class CacheIndex:
             return None, f"the remembered output {', '.join(damaged)} is missing or was altered"
         return result, "same step source, packages, parameters and inputs"
 
-    def remember(self, result: CachedResult, task: str) -> CachedResult:
+    def remember(self, result: CachedResult, task: str, *, replace: bool = False) -> CachedResult:
         """Record a finished task, unless another was faster.
 
         Args:
             result: Its outputs, all published.
             task: Name of the task, under which a later miss is explained.
+            replace: Put it in the place of an earlier result, as asked when the cache is switched off.
 
         Returns:
             `result`, or the one that was there first.
         """
         key = f"cache/{result.parts.key}.json"
-        written = self._store.write(key, result.to_json(), only_if_absent=True)
+        written = self._store.write(key, result.to_json(), only_if_absent=not replace)
         winner = result if written else self._load(key) or result
         self._store.write(_history(result.parts.target, task), json.dumps(result.parts.to_json()).encode())
         return winner

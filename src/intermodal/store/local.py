@@ -6,14 +6,14 @@ import contextlib
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from intermodal.core.attempt import attempt_name
 from intermodal.errors import StoreFailed
 from intermodal.store.base import Store
 
-_STAGING = ".staging"
+STAGING = ".staging"
 
 
 class LocalStore(Store):
@@ -73,7 +73,7 @@ class LocalStore(Store):
         found = sorted(item for item in base.rglob("*") if item.is_file()) if base.is_dir() else []
         for item in found:
             key = item.relative_to(self._path).as_posix()
-            if not key.startswith(_STAGING):
+            if not key.startswith(STAGING):
                 yield key
 
     def remove(self, prefix: str) -> None:
@@ -88,24 +88,12 @@ class LocalStore(Store):
 
     @contextlib.contextmanager
     def _staging(self) -> Iterator[Path]:
-        path = self._path / _STAGING / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        path = self._path / STAGING / attempt_name()
         path.mkdir(parents=True)
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def remove_abandoned(root: Path) -> None:
-    """Remove staging directories `PID-…` whose process is gone.
-
-    Args:
-        root: The directory that holds them; absent is fine.
-    """
-    for item in root.iterdir() if root.is_dir() else ():
-        process = item.name.partition("-")[0]
-        if process.isdigit() and not Path("/proc", process).exists() and Path("/proc").is_dir():
-            shutil.rmtree(item, ignore_errors=True)
 
 
 @contextlib.contextmanager

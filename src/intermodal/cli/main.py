@@ -1,0 +1,100 @@
+"""The command line's door: finds the verb, imports that verb alone, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from intermodal.errors import EXIT_INTERRUPTED, IntermodalError, UsageError
+
+VERBS = {
+    "run": "run a pipeline, and record everything",
+    "plan": "say for every task whether it would run, and why",
+    "status": "list runs, or show one",
+    "logs": "print what the tasks of a run printed",
+    "resume": "continue a run that was interrupted or failed",
+    "lineage": "show what an artifact was made from",
+    "verify": "compare artifacts with their manifests, byte for byte",
+    "step": "run one step on its own, or show its parameters",
+    "report": "write a run's report page",
+    "init": "make a new project with one step and one pipeline",
+    "doctor": "say what is missing for each runtime, and how to get it",
+    "generate": "write the files that are made from the steps, or check them",
+}
+HIDDEN = {"task": "run one task from an ExecutorInput (what containers call)"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after the program's name; `sys.argv` by default.
+
+    Returns:
+        The exit code; see `intermodal.errors`.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        from intermodal import __version__
+
+        print(f"intermodal {__version__}")
+        return 0
+    as_json = "--json" in words
+    try:
+        return _verb(words[0])(words[1:])
+    except IntermodalError as error:
+        return report_error(error, as_json=as_json)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def overview() -> str:
+    """The text of `intermodal --help`."""
+    width = max(len(verb) for verb in VERBS)
+    lines = [f"  {verb.ljust(width)}  {text}" for verb, text in VERBS.items()]
+    head = "usage: intermodal VERB …\n\nWrite a machine-learning step once; run it on a laptop, on Kubeflow, or on SageMaker.\n"
+    return "\n".join([head, "verbs:", *lines, "", "`intermodal VERB --help` says more. Every verb has --json."])
+
+
+def report_error(error: IntermodalError, *, as_json: bool) -> int:
+    """Print an error the way the caller asked, and give its exit code."""
+    if as_json:
+        print(json.dumps({"error": error.to_json()}, indent=1))
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def new_parser(verb: str, **options: object) -> argparse.ArgumentParser:
+    """A parser for one verb, with `--json` and the verb's line as its description."""
+    text = {**VERBS, **HIDDEN}[verb]
+    parser = _Parser(prog=f"intermodal {verb}", description=text[0].upper() + text[1:] + ".", **options)  # type: ignore[arg-type]
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose complaints are errors like all others."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(message, next_step=f"{self.prog} --help")
+
+
+def _verb(name: str):  # type: ignore[no-untyped-def]
+    if name not in VERBS and name not in HIDDEN:
+        import difflib
+
+        near = difflib.get_close_matches(name, VERBS, n=1)
+        raise UsageError(
+            "there is no such verb", seen=name, expected=", ".join(near or VERBS), next_step="intermodal --help"
+        )
+    return importlib.import_module(f"intermodal.cli.{name}").main

@@ -1,0 +1,65 @@
+"""`intermodal task`: what every container runs; not typed by people."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from intermodal.cli.main import new_parser
+from intermodal.core.executor_input import parse
+from intermodal.core.registry import load_function
+from intermodal.errors import Interrupted, from_json
+from intermodal.runtime.context import TaskContext
+from intermodal.runtime.task import Task, run_task
+
+PARENT_VARIABLE = "INTERMODAL_PARENT"
+_DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one task.
+
+    Args:
+        arguments: `--step TARGET --executor_input JSON` (or `@FILE`).
+
+    Returns:
+        0, or the exit code of the error.
+    """
+    # kfp then imports only what executing needs: 0.04 s instead of 0.7 s.
+    os.environ.setdefault("_KFP_RUNTIME", "true")
+    parser = new_parser("task")
+    parser.add_argument("--step", required=True, help="registry name or module:function")
+    parser.add_argument("--executor_input", required=True, help="KFP's ExecutorInput: JSON, or @FILE")
+    parser.add_argument("--protocol", default="", help="for kfp.local, which looks for it")
+    options = parser.parse_args(arguments)
+    _die_with_parent()
+    signal.signal(signal.SIGTERM, _interrupt)
+    text = options.executor_input
+    given = parse(Path(text[1:]).read_text() if text.startswith("@") else text)
+    function = load_function(options.step)
+    outcome = run_task(Task(function, given, TaskContext.from_environment(function.__name__)))
+    if not outcome.error:
+        return 0
+    error = from_json(outcome.error)
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise Interrupted("the task was told to stop", next_step="run the same command again to continue")
+
+
+def _die_with_parent() -> None:
+    """End this process when the launcher is killed, even by kill -9: no task is left running."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if not parent or not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != int(parent):  # it died before the request was made
+        os._exit(137)

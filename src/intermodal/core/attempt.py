@@ -1,0 +1,65 @@
+"""Names for the private directories of one attempt, so that the remains of a killed one can be told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+CONTAINER_VARIABLE = "INTERMODAL_CONTAINER"
+_ONE_DAY = 86_400.0
+
+
+def attempt_name() -> str:
+    """A name that no other attempt has; it starts with the process's number.
+
+    Inside a container process numbers mean nothing to the host, so the name says so instead.
+    """
+    owner = "container" if os.environ.get(CONTAINER_VARIABLE) else str(os.getpid())
+    return f"{owner}-{uuid.uuid4().hex[:12]}"
+
+
+def remove_abandoned(root: Path) -> list[str]:
+    """Remove the directories of attempts whose process is gone.
+
+    Args:
+        root: The directory that holds them; absent is fine.
+
+    Returns:
+        Names of what was removed.
+    """
+    gone = [item for item in root.iterdir() if _is_abandoned(item)] if root.is_dir() else []
+    for item in gone:
+        shutil.rmtree(item, ignore_errors=True)
+    return [item.name for item in gone]
+
+
+def process_alive(number: int) -> bool:
+    """Whether a process with this number runs on this machine and is no zombie."""
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return _answers(number)
+    return state != "Z"
+
+
+def _answers(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_abandoned(item: Path) -> bool:
+    owner = item.name.partition("-")[0]
+    if owner.isdigit():
+        return not process_alive(int(owner))
+    try:
+        return time.time() - item.stat().st_mtime > _ONE_DAY
+    except OSError:
+        return False

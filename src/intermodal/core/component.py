@@ -1,0 +1,59 @@
+"""From a step to a KFP component: one definition, no inlined source.
+
+The component's command is the task wrapper, so whoever runs the component (the Kubeflow launcher,
+kfp.local, a container engine) needs only the image. The words `kfp.dsl.executor_main` must stand in the
+command: kfp.local's subprocess runner refuses a component without them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from intermodal.core.registry import load_function
+from intermodal.core.step import is_step, spec_of
+from intermodal.errors import UsageError
+
+PROTOCOL = "kfp.dsl.executor_main"
+IMAGE_VARIABLE = "INTERMODAL_IMAGE_{family}"
+DEFAULT_IMAGE = "intermodal/{family}:0.1.0"
+
+
+def image_of(family: str) -> str:
+    """The image reference of a family; `INTERMODAL_IMAGE_<FAMILY>` replaces the default."""
+    return os.environ.get(IMAGE_VARIABLE.format(family=family.upper())) or DEFAULT_IMAGE.format(family=family)
+
+
+def component(step: str | Callable[..., Any], *, image: str = "") -> Any:
+    """The KFP component of a step, for use inside a `@kfp.dsl.pipeline`.
+
+    Args:
+        step: A name of the catalogue, a name another package announces, "module:function", or the
+            step's function itself.
+        image: Image reference; the image family's by default.
+
+    Returns:
+        A `kfp.dsl` component.
+
+    Raises:
+        UsageError: There is no such step.
+    """
+    from kfp import dsl
+
+    function = step if is_step(step) else load_function(_name(step))
+    spec = spec_of(function)
+    chosen = image or image_of(spec.needs.image)
+    made = dsl.component(function, base_image=chosen, target_image=chosen, install_kfp_package=False)
+    container = made.component_spec.implementation.container
+    container.command = ["python3", "-m", "intermodal", "task", "--step", spec.target, "--protocol", PROTOCOL]
+    container.args = ["--executor_input", "{{$}}"]
+    made.component_spec.description = spec.summary
+    return made
+
+
+def _name(step: Any) -> str:
+    if isinstance(step, str):
+        return step
+    name = getattr(step, "__qualname__", repr(step))
+    raise UsageError("this function is not a step", seen=name, next_step="put @step() above it")

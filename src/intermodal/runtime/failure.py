@@ -1,0 +1,58 @@
+"""From whatever a step raised to one clear error."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from pathlib import Path
+
+from intermodal.errors import IntermodalError, Interrupted, StepFailed, StoreFailed
+
+
+def failure_of(error: BaseException, task: str) -> IntermodalError:
+    """Turn what a step raised into an error with headline, cause and next step.
+
+    The traceback of an unexpected error is printed, so that it stands in the task's log.
+
+    Args:
+        error: What was raised.
+        task: Name of the task.
+
+    Returns:
+        `error` itself when it is one of ours.
+    """
+    if isinstance(error, IntermodalError):
+        return error
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return Interrupted(f"task {task} was interrupted", next_step="run the same command again to continue")
+    traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFailed(
+            f"task {task} ran out of disk space",
+            seen=error,
+            expected="free space",
+            next_step="free some space, or set INTERMODAL_HOME to a larger disk; then run the same command again",
+        )
+    if isinstance(error, MemoryError):
+        return StepFailed(f"task {task} ran out of memory", seen=error, next_step="give it more memory, or less data")
+    return StepFailed(
+        f"task {task} failed: {type(error).__name__}: {_first_line(error)}",
+        seen=_place(error),
+        next_step="read the last lines of its log; --debug stops at a breakpoint() in the step",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"
+
+
+def _place(error: BaseException) -> str:
+    """The last frame outside installed packages, which is most often where the mistake is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename and "/kfp/" not in frame.filename]
+    if not frames:
+        return ""
+    frame = (own or frames)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}: {frame.line}"

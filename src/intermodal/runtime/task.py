@@ -1,0 +1,205 @@
+"""The task wrapper: the one entry of every container, everywhere.
+
+ExecutorInput in; cache; inputs verified; the function called through KFP's own executor; outputs
+published with the manifest last; `executor_output.json` and a true outcome out. It knows nothing of
+pipelines, and it is the same on a laptop, in a pod and in a SageMaker job.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from intermodal import __version__
+from intermodal.core.attempt import attempt_name
+from intermodal.core.cachekey import KeyParts
+from intermodal.core.environment import environment_digest
+from intermodal.core.executor_input import TaskInput
+from intermodal.core.manifest import Origin
+from intermodal.core.source import source_digest
+from intermodal.core.step import StepSpec, spec_of
+from intermodal.runtime.context import TaskContext
+from intermodal.runtime.failure import failure_of
+from intermodal.runtime.keys import key_parts
+from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome, write_atomically
+from intermodal.runtime.revalidate import still_valid
+from intermodal.store.cache_index import CachedResult, CacheIndex
+from intermodal.store.inputs import ResolvedInput, resolve_input
+from intermodal.store.locate import open_store
+from intermodal.store.publish import MadeOutput, publish_output
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, ready to run.
+
+    Attributes:
+        function: The step's function.
+        given: Its ExecutorInput.
+        context: The run it belongs to.
+    """
+
+    function: Callable[..., Any]
+    given: TaskInput
+    context: TaskContext
+
+
+def run_task(task: Task) -> Outcome:
+    """Run a task to its true end.
+
+    Args:
+        task: The task.
+
+    Returns:
+        How it ended; the same is in `context.outcome`. No error escapes.
+    """
+    started = time.monotonic()
+    task.context.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        outcome = _hit_or_work(task, started)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt must leave a true state behind too
+        failure = failure_of(error, task.context.task)
+        state = CANCELLED if failure.exit_code == 130 else FAILED
+        outcome = Outcome(state=state, seconds=round(time.monotonic() - started, 3), error=failure.to_json())
+    outcome.save(task.context.outcome)
+    return outcome
+
+
+def look_up(task: Task) -> tuple[KeyParts, CachedResult | None, str]:
+    """Ask the memory for a task's result, without doing anything.
+
+    Args:
+        task: The task.
+
+    Returns:
+        The parts of its key; the remembered result, or None; and why.
+    """
+    spec = spec_of(task.function)
+    parts = key_parts(spec, task.given, task.context.settings, task.context.image)
+    if not task.context.use_cache:
+        return parts, None, "the cache is switched off"
+    result, why = CacheIndex(open_store(task.context.settings.store)).find(parts)
+    if result is not None and spec.needs.still_valid:
+        stale = still_valid(spec.needs.still_valid, result)
+        if stale:
+            return parts, None, stale
+    return parts, result, why
+
+
+def serve(task: Task, result: CachedResult, why: str, started: float) -> Outcome:
+    """Answer a task with a remembered result."""
+    _write_executor_output(task.given, result)
+    return Outcome.of_result(result, CACHED, why, time.monotonic() - started)
+
+
+def _hit_or_work(task: Task, started: float) -> Outcome:
+    parts, result, why = look_up(task)
+    if result is not None:
+        return serve(task, result, why, started)
+    staging = task.context.settings.home / "tmp" / attempt_name()
+    staging.mkdir(parents=True)
+    try:
+        result = _work(task, parts, staging, started)
+    except BaseException:
+        _keep_remains(staging / "outputs", task.context.folder / "failed")
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    _write_executor_output(task.given, result)
+    return Outcome.of_result(result, SUCCEEDED, why, time.monotonic() - started)
+
+
+def _work(task: Task, parts: KeyParts, staging: Path, started: float) -> CachedResult:
+    """Call the function, publish what it made, remember it."""
+    spec = spec_of(task.function)
+    cache = task.context.settings.home / "inputs"
+    inputs = {name: [resolve_input(item.uri, cache) for item in items] for name, items in task.given.inputs.items()}
+    answer = _call(task, spec, parts, inputs, staging)
+    made = _made(task.given, answer, staging)
+    store = open_store(task.context.settings.store)
+    base = f"artifacts/{spec.name}/{parts.key[:16]}-{staging.name}"
+    origin = _origin(task, spec, parts, inputs)
+    outputs = {item.name: publish_output(store, item, staging, f"{base}/{item.name}", origin) for item in made}
+    result = CachedResult(
+        parts=parts,
+        outputs=outputs,
+        values=answer.get("parameterValues", {}),
+        mlflow_run_id=task.context.mlflow_run_id,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    return CacheIndex(store).remember(result, task.context.task, replace=not task.context.use_cache)
+
+
+def _call(
+    task: Task, spec: StepSpec, parts: KeyParts, inputs: dict[str, list[ResolvedInput]], staging: Path
+) -> dict[str, Any]:
+    """Call the function through KFP's executor on local paths; its answer as written by KFP."""
+    from kfp.dsl.executor import Executor
+
+    local = copy.deepcopy(task.given.raw)
+    given = {name: value for name, value in task.given.parameters.items() if name not in parts.parameters}
+    used = {name: value for name, value in parts.parameters.items() if name not in spec.needs.sources}
+    sources = {name: task.given.parameters.get(name, spec.parameter(name).default) for name in spec.needs.sources}
+    local.setdefault("inputs", {})["parameterValues"] = {**given, **used, **sources}
+    for name, items in inputs.items():
+        for field, item in zip(local["inputs"]["artifacts"][name]["artifacts"], items, strict=True):
+            field["uri"] = str(item.path)
+    for name, value in local["outputs"].get("artifacts", {}).items():
+        value["artifacts"][0]["uri"] = str(staging / "outputs" / name)
+    local["outputs"]["outputFile"] = str(staging / "executor_output.json")
+    (staging / "outputs").mkdir()
+    Executor(executor_input=local, function_to_execute=task.function).execute()
+    return dict(json.loads((staging / "executor_output.json").read_text()))
+
+
+def _made(given: TaskInput, answer: dict[str, Any], staging: Path) -> list[MadeOutput]:
+    told = answer.get("artifacts", {})
+    metadata = {name: value["artifacts"][0].get("metadata", {}) for name, value in told.items()}
+    return [
+        MadeOutput(name, item.schema, staging / "outputs" / name, metadata.get(name, {}))
+        for name, item in sorted(given.outputs.items())
+    ]
+
+
+def _origin(task: Task, spec: StepSpec, parts: KeyParts, inputs: dict[str, list[ResolvedInput]]) -> Origin:
+    given = {name: task.given.parameters.get(name, "") for name in spec.needs.sources}
+    return Origin(
+        step=spec.name,
+        task=task.context.task,
+        run_id=task.context.run_id,
+        mlflow_run_id=task.context.mlflow_run_id,
+        cache_key=parts.key,
+        source_digest=source_digest(parts.source),
+        environment_digest=environment_digest(parts.environment),
+        image=parts.image,
+        parameters={**parts.parameters, **given},
+        inputs={name: [{"uri": item.uri, "digest": item.digest} for item in items] for name, items in inputs.items()},
+        sources=parts.sources,
+        produced=datetime.now(UTC).isoformat(timespec="seconds"),
+        intermodal=__version__,
+    )
+
+
+def _write_executor_output(given: TaskInput, result: CachedResult) -> None:
+    """Answer KFP, with the store's URIs in place of the staging paths."""
+    artifacts = {
+        name: {"artifacts": [{"name": given.outputs[name].name or name, "uri": item.uri, "metadata": item.metadata}]}
+        for name, item in result.outputs.items()
+        if name in given.outputs
+    }
+    answer = {"parameterValues": result.values, "artifacts": artifacts}
+    write_atomically(Path(given.output_file), json.dumps({k: v for k, v in answer.items() if v}))
+
+
+def _keep_remains(outputs: Path, folder: Path) -> None:
+    """Keep what a failed step had written (a validation report, say) with the task, outside the store."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if outputs.is_dir() and any(outputs.iterdir()):
+        shutil.copytree(outputs, folder, dirs_exist_ok=True)
