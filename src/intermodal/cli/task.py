@@ -45,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     if not outcome.error:
         return 0
     error = from_json(outcome.error)
-    print(f"error: {error}", file=sys.stderr)
+    if PARENT_VARIABLE not in os.environ:  # a launcher tells it itself
+        print(f"error: {error}", file=sys.stderr)
     return error.exit_code
 
 

@@ -1,0 +1,1 @@
+"""The core: step contract, artifacts and manifests, settings. Standard library and kfp.dsl only."""

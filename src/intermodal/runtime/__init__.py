@@ -1,0 +1,1 @@
+"""Where tasks execute, the task wrapper, and the records of runs."""

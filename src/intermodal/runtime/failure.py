@@ -9,6 +9,8 @@ from pathlib import Path
 
 from intermodal.errors import IntermodalError, Interrupted, StepFailed, StoreFailed
 
+_WRAPPER = ("intermodal/runtime/task.py", "kfp/dsl/executor.py")
+
 
 def failure_of(error: BaseException, task: str) -> IntermodalError:
     """Turn what a step raised into an error with headline, cause and next step.
@@ -26,7 +28,7 @@ def failure_of(error: BaseException, task: str) -> IntermodalError:
         return error
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return Interrupted(f"task {task} was interrupted", next_step="run the same command again to continue")
-    traceback.print_exception(error, file=sys.stderr)
+    _print_traceback(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFailed(
             f"task {task} ran out of disk space",
@@ -41,6 +43,17 @@ def failure_of(error: BaseException, task: str) -> IntermodalError:
         seen=_place(error),
         next_step="read the last lines of its log; --debug stops at a breakpoint() in the step",
     )
+
+
+def _print_traceback(error: BaseException) -> None:
+    """Print the traceback from the step's own function on: the wrapper's frames tell nobody anything."""
+    frame = error.__traceback__
+    step = frame
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename.endswith(_WRAPPER):
+            step = frame.tb_next
+        frame = frame.tb_next
+    traceback.print_exception(type(error), error, step or error.__traceback__, file=sys.stderr)
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from intermodal.core.attempt import attempt_name
 from intermodal.core.manifest import MANIFEST_NAME, Manifest, Origin, damage, describe_files
 from intermodal.errors import ArtifactCorrupt
 from intermodal.store.locate import open_store, prefix_of, read_manifest
@@ -82,10 +83,10 @@ def _fetched(prefix: str, manifest: Manifest, cache: Path) -> Path:
     target = cache / manifest.digest
     if target.is_dir():
         return target
-    partial = cache / f"{os.getpid()}-{manifest.digest[:12]}"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = cache.parent / "tmp" / attempt_name()
     partial.mkdir(parents=True)
     open_store(prefix).fetch("", [item.path for item in manifest.files], partial)
+    target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):  # another task fetched the same: its copy is as good
         os.rename(partial, target)
     shutil.rmtree(partial, ignore_errors=True)

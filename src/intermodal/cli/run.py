@@ -1,0 +1,83 @@
+"""`intermodal run`: run a pipeline, and record everything."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from intermodal.cli.main import new_parser
+from intermodal.cli.present import finish, observer_for
+from intermodal.errors import UsageError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a pipeline.
+
+    Args:
+        arguments: The words after the verb.
+
+    Returns:
+        The exit code of the run.
+    """
+    options = _parser().parse_args(arguments)
+    from intermodal.core.config import load_settings
+    from intermodal.runtime.base import RunRequest, open_runtime
+    from intermodal.runtime.pipeline import load_pipeline, read_arguments
+
+    settings = load_settings()
+    runtime = open_runtime(options.on, settings)
+    pipeline = load_pipeline(options.pipeline)
+    request = RunRequest(
+        pipeline=pipeline,
+        arguments=read_arguments(pipeline, options.param),
+        mode=mode_of(options),
+        use_cache=not options.no_cache,
+        placements=placements(options.place, options.on),
+    )
+    observer = observer_for(as_json=options.json, quiet=options.quiet)
+    return finish(runtime.run(request, observer), settings, as_json=options.json)
+
+
+def mode_of(options: argparse.Namespace) -> str:
+    """How tasks are to be run, from the flags."""
+    if options.debug and options.containers:
+        raise UsageError(
+            "a step in a container cannot be debugged", seen="--debug --containers", expected="one of them"
+        )
+    return "in-process" if options.debug else "container" if options.containers else "subprocess"
+
+
+def placements(words: list[str], default: str) -> dict[str, str]:
+    """Read `STEP=RUNTIME` words; a runtime that is not there yet is refused before anything starts."""
+    from intermodal.runtime.base import RUNTIMES
+
+    found: dict[str, str] = {}
+    for word in words:
+        step, equals, runtime = word.partition("=")
+        if not equals or runtime not in RUNTIMES:
+            raise UsageError("a placement is STEP=RUNTIME", seen=word, expected=f"a runtime of {', '.join(RUNTIMES)}")
+        if runtime != default:
+            found[step] = runtime
+    return found
+
+
+def add_mode_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that say how tasks run."""
+    parser.add_argument("--on", default="local", metavar="RUNTIME", help="where to run (default: local)")
+    parser.add_argument(
+        "--place", action="append", default=[], metavar="STEP=RUNTIME", help="run one step elsewhere; repeatable"
+    )
+    parser.add_argument("--debug", action="store_true", help="run steps in this process, so that breakpoint() works")
+    parser.add_argument("--containers", action="store_true", help="run every step in a container of its image")
+    parser.add_argument("--no-cache", action="store_true", help="repeat all work, and remember the new results")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the result")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("run")
+    parser.add_argument("pipeline", help="a Python file with a @kfp.dsl.pipeline (file.py:name), or a compiled .yaml")
+    parser.add_argument(
+        "-p", "--param", action="append", default=[], metavar="NAME=VALUE", help="a pipeline parameter; repeatable"
+    )
+    add_mode_flags(parser)
+    return parser

@@ -1,0 +1,186 @@
+"""Three ways to run a task on this machine: in this process, as a process of its own, in a container."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from intermodal.core.events import JOURNAL_VARIABLE
+from intermodal.runtime.outcome import FAILED, Outcome
+from intermodal.runtime.task import Task, run_task
+
+GRACE_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+
+Watch = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One task, about to be run.
+
+    Attributes:
+        task: The task.
+        step: "module:function" of its step.
+        command: The component's command, placeholders replaced.
+        image: Image reference.
+        environment: Variables the component sets.
+        started: Called with the number of the process, once it runs.
+        watch: Called again and again while it runs, to show its log and progress.
+    """
+
+    task: Task
+    step: str
+    command: list[str]
+    image: str
+    environment: dict[str, str]
+    started: Callable[[int], None]
+    watch: Watch
+
+
+class Launcher(ABC):
+    """Runs tasks one way."""
+
+    mode: str
+
+    @abstractmethod
+    def run(self, launch: Launch) -> Outcome:
+        """Run a task to its end.
+
+        Returns:
+            Its outcome; FAILED when it left none.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop whatever runs; called from another thread, or from a signal handler."""
+
+
+class InProcess(Launcher):
+    """Runs the step in this very process, so that a breakpoint() in it works."""
+
+    mode = "in-process"
+
+    def run(self, launch: Launch) -> Outcome:
+        """See `Launcher.run`."""
+        launch.started(os.getpid())
+        with _environment({**launch.environment, **launch.task.context.to_environment()}):
+            outcome = run_task(launch.task)
+        launch.watch()
+        return outcome
+
+    def stop(self) -> None:
+        """See `Launcher.stop`: the step runs in the thread that was interrupted, so it has stopped."""
+
+
+class Subprocess(Launcher):
+    """Runs each task as a process that dies with this one."""
+
+    mode = "subprocess"
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, launch: Launch) -> Outcome:
+        """See `Launcher.run`."""
+        context = launch.task.context
+        context.outcome.unlink(missing_ok=True)
+        given = context.folder / "executor_input.json"
+        command = [sys.executable, "-u", "-m", "intermodal", "task", "--step", launch.step]
+        with context.log.open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "--executor_input", f"@{given}"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(launch),
+                start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops its tasks in order
+            )
+        with self._lock:
+            self._running.add(process)
+        if self._stopped:
+            self.stop()
+        launch.started(process.pid)
+        _wait(process, launch.watch)
+        with self._lock:
+            self._running.discard(process)
+        return Outcome.load(context.outcome) or vanished(context.task, process.returncode)
+
+    def stop(self) -> None:
+        """See `Launcher.stop`: SIGTERM, and SIGKILL for what does not listen."""
+        self._stopped = True
+        with self._lock:
+            running = list(self._running)
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        end = time.monotonic() + GRACE_SECONDS
+        for process in running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, end - time.monotonic()))
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def _environment(self, launch: Launch) -> dict[str, str]:
+        paths = [*(item for item in sys.path if item), os.environ.get("PYTHONPATH", "")]
+        return {
+            **os.environ,
+            "_KFP_RUNTIME": "true",
+            "PYTHONPATH": os.pathsep.join(
+                dict.fromkeys(item for item in paths if item and "site-packages" not in item)
+            ),
+            "INTERMODAL_PARENT": str(os.getpid()),
+            **launch.environment,
+            **launch.task.context.to_environment(),
+        }
+
+
+def vanished(task: str, code: int | None) -> Outcome:
+    """The outcome of a task that ended without a word: killed, most often for want of memory."""
+    from intermodal.errors import StepFailed
+
+    how = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+    error = StepFailed(
+        f"task {task} ended without saying how",
+        seen=how,
+        expected="an outcome",
+        next_step="read its log; if it was killed for want of memory, give it less data or more memory",
+    )
+    return Outcome(state=FAILED, error=error.to_json())
+
+
+def _wait(process: subprocess.Popen[bytes], watch: Watch) -> None:
+    while True:
+        try:
+            process.wait(_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            watch()
+            continue
+        watch()
+        return
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for a task in this process, put back afterwards."""
+    names = {*values, JOURNAL_VARIABLE}
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

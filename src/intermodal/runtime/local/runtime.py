@@ -1,0 +1,202 @@
+"""The local runtime: a run from its record's first line to its report."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from intermodal.core.attempt import remove_abandoned
+from intermodal.errors import IntermodalError, Interrupted, UsageError
+from intermodal.runtime.base import RunRequest, Runtime
+from intermodal.runtime.failure import failure_of
+from intermodal.runtime.graph import GraphTask, tasks_of
+from intermodal.runtime.local.engine import Engine
+from intermodal.runtime.local.hooks import hooked, run_pipeline
+from intermodal.runtime.local.launch import InProcess, Launcher, Subprocess
+from intermodal.runtime.observer import Observer
+from intermodal.runtime.pipeline import all_arguments
+from intermodal.runtime.record import (
+    CANCELLED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    SUCCEEDED,
+    RunRecord,
+    TaskRecord,
+    find_record,
+    list_records,
+    new_run_id,
+    now,
+    this_process,
+)
+from intermodal.runtime.tracker import Tracker
+from intermodal.store.local import STAGING
+
+
+class LocalRuntime(Runtime):
+    """Runs pipelines on this machine, one task at a time; see `Runtime`."""
+
+    def run(self, request: RunRequest, observer: Observer) -> RunRecord:
+        """See `Runtime.run`."""
+        began = time.monotonic()
+        _sweep(self.settings.home, self.settings.store)
+        record = _first_record(request, self.settings.runs)
+        folder = self.settings.runs / record.run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        tracker = Tracker(self.settings, folder)
+        tracker.start()
+        tracker.end_dead(self._bury(record.run_id))
+        record.save(self.settings.runs)
+        tracker.start_run(record)
+        launcher = _launcher(request.mode, self.settings.home)
+        engine = Engine(record, self.settings, launcher, tracker, observer, use_cache=request.use_cache)
+        observer.run_started(record)
+        return self._conduct(request, engine, tracker, observer, launcher, began)
+
+    def _conduct(
+        self,
+        request: RunRequest,
+        engine: Engine,
+        tracker: Tracker,
+        observer: Observer,
+        launcher: Launcher,
+        began: float,
+    ) -> RunRecord:
+        error: IntermodalError | None = None
+        well = False
+        try:
+            with _stoppable(engine, launcher), hooked(engine.run_step, engine.task_folder):
+                well = run_pipeline(request.pipeline.spec, request.arguments, engine.folder / "kfp")
+        except (KeyboardInterrupt, Interrupted):
+            error = Interrupted("the run was interrupted", next_step="run the same command again to continue")
+        except IntermodalError as raised:
+            error = raised
+        except Exception as raised:  # kfp's orchestrator raises plain errors for what it cannot do
+            error = failure_of(raised, request.pipeline.name)
+        ended = _ended(engine.record, well, error, time.monotonic() - began)
+        ended = self._finish(ended, tracker)
+        observer.run_ended(ended)
+        return ended
+
+    def _finish(self, record: RunRecord, tracker: Tracker) -> RunRecord:
+        """Record how the run ended, write its report, and wait for MLflow."""
+        from intermodal.runtime.report import write_report
+
+        ids = tracker.run_ids()
+        if ids is not None:
+            uri = self.settings.tracking_uri
+            mlflow = {"run_id": ids.run_id, "experiment_id": ids.experiment_id, "url": ids.url, "tracking_uri": uri}
+            record = replace(record, mlflow=mlflow)
+        record.save(self.settings.runs)
+        page = write_report(record, self.settings)
+        tracker.end_run(record, page)
+        warning = tracker.close()
+        if warning:
+            record = replace(record, warnings=(*record.warnings, warning))
+            record.save(self.settings.runs)
+        return record
+
+    def _bury(self, current: str) -> list[str]:
+        """Give runs whose process is gone their true state; their MLflow runs."""
+        dead = [record for record in list_records(self.settings.runs) if record.abandoned]
+        for record in dead:
+            if record.run_id != current:
+                tasks = tuple(replace(t, state=CANCELLED) if t.state == RUNNING else t for t in record.tasks)
+                replace(record, state=CANCELLED, tasks=tasks).save(self.settings.runs)
+        others = [record for record in dead if record.run_id != current]
+        ids = [record.mlflow.get("run_id", "") for record in others]
+        ids += [task.mlflow_run_id for record in dead for task in record.tasks if task.state == RUNNING]
+        return [item for item in ids if item]
+
+
+def _launcher(mode: str, home: Path) -> Launcher:
+    if mode == "in-process":
+        return InProcess()
+    if mode == "subprocess":
+        return Subprocess()
+    if mode == "container":
+        from intermodal.runtime.local.containers import Containers
+
+        return Containers(home)
+    raise UsageError("unknown way to run tasks", seen=mode, expected="subprocess, in-process, container")
+
+
+def _first_record(request: RunRequest, runs: Path) -> RunRecord:
+    tasks = tuple(_pending(item) for item in tasks_of(request.pipeline.spec))
+    fresh = RunRecord(
+        run_id=request.resume or new_run_id(request.pipeline.name),
+        pipeline=request.pipeline.name,
+        reference=request.pipeline.reference,
+        arguments=request.arguments,
+        parameters=all_arguments(request.pipeline, request.arguments),
+        mode=request.mode,
+        process=this_process(),
+        directory=str(Path.cwd()),
+        started=now(),
+        tasks=tasks,
+    )
+    if not request.resume:
+        return fresh
+    return replace(fresh, mlflow=find_record(runs, request.resume).mlflow)
+
+
+def _pending(item: GraphTask) -> TaskRecord:
+    return TaskRecord(item.name, step=item.step, state=PENDING, depends_on=item.depends_on)
+
+
+def _ended(record: RunRecord, well: bool, error: IntermodalError | None, seconds: float) -> RunRecord:
+    failed = [task for task in record.tasks if task.state == FAILED]
+    stopped = isinstance(error, Interrupted)
+    state = CANCELLED if stopped else SUCCEEDED if well and error is None else FAILED
+    first = error.to_json() if error is not None else failed[0].error if failed and state == FAILED else {}
+    names = {task.name for task in failed}
+    tasks = tuple(_settled(task, names, stopped) for task in record.tasks)
+    return replace(record, state=state, seconds=round(seconds, 3), tasks=tasks, error=first)
+
+
+def _settled(task: TaskRecord, failed: set[str], stopped: bool) -> TaskRecord:
+    """A task that never ran, or was running when the run was stopped, with its true state."""
+    if task.state == RUNNING:
+        return replace(task, state=CANCELLED)
+    if task.state != PENDING:
+        return task
+    if stopped:
+        return replace(task, state=CANCELLED, reason="the run was stopped before it")
+    why = "a task before it failed" if failed else "its condition was not met"
+    return replace(task, state=SKIPPED, reason=why)
+
+
+def _sweep(home: Path, store: str) -> None:
+    """Remove what killed processes left half-done; none of it was ever visible as an artifact."""
+    remove_abandoned(home / "tmp")
+    if "://" not in store:
+        remove_abandoned(Path(store) / STAGING)
+
+
+@contextmanager
+def _stoppable(engine: Engine, launcher: Launcher) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop what runs, then the run."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        engine.interrupted = True
+        launcher.stop()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM,) if isinstance(launcher, InProcess) else (signal.SIGTERM, signal.SIGINT)
+    before: dict[int, Any] = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,162 @@
+"""What of a run goes to MLflow: one parent run a pipeline, one nested run a task, in their true states."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from intermodal.core.config import Settings
+from intermodal.core.manifest import Manifest
+from intermodal.errors import IntermodalError
+from intermodal.runtime.outcome import Outcome
+from intermodal.runtime.record import RunRecord, TaskRecord
+from intermodal.store.locate import read_manifest
+from intermodal.tracking.recorder_process import RecorderProcess, RunIds
+
+_STATES = {"SUCCEEDED": "FINISHED", "CACHED": "FINISHED", "FAILED": "FAILED", "SKIPPED": "KILLED"}
+_METRICS = "system.Metrics"
+_PAGES = ("system.HTML", "system.Markdown", "system.ClassificationMetrics")
+
+
+class Tracker:
+    """Records a run in MLflow through a recorder process; nothing here waits, but for ids.
+
+    Args:
+        settings: Tracking URI and experiment.
+        folder: The run's folder.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
+        self._recorder = RecorderProcess(settings.tracking_uri, folder)
+        self._parent = ""
+
+    def start(self) -> None:
+        """Start the recorder, so that it imports MLflow while other things happen."""
+        self._recorder.start()
+
+    def start_run(self, record: RunRecord) -> None:
+        """Open the parent run, or open it again when the run is resumed."""
+        tags = {"intermodal.run_id": record.run_id, "intermodal.pipeline": record.reference}
+        self._parent = self._recorder.start_pipeline(
+            self._settings.experiment,
+            record.run_id,
+            params=record.parameters,
+            tags=tags,
+            handle=record.run_id,
+        )
+
+    def start_task(self, task: TaskRecord, parameters: dict[str, Any], inputs: dict[str, list[str]]) -> str:
+        """Open a task's nested run; its handle."""
+        datasets = [_dataset(name, uri) for name, uris in inputs.items() for uri in uris]
+        return self._recorder.start_task(
+            task.name,
+            self._parent,
+            params=parameters,
+            tags={"intermodal.step": task.step, "intermodal.task": task.name},
+            datasets=[item for item in datasets if item],
+            handle=f"{self._parent}/{task.name}/{task.started}",
+        )
+
+    def run_ids(self) -> RunIds | None:
+        """The parent run's ids; None while MLflow is away or switched off."""
+        return self._recorder.ids(self._parent) if self._parent else None
+
+    def task_run_id(self, handle: str) -> str:
+        """A nested run's id; empty while MLflow is away or switched off."""
+        ids = self._recorder.ids(handle)
+        return ids.run_id if ids else ""
+
+    def watch(self, handle: str, process: int) -> None:
+        """Sample what a task's processes use, until it ends."""
+        self._recorder.watch(handle, process)
+
+    def journal(self, handle: str, events: list[dict[str, Any]]) -> None:
+        """Record the curve points among a task's journal events."""
+        points = [
+            (event["name"], float(event["value"]), int(event["step"]), int(event["time"] * 1000))
+            for event in events
+            if event.get("event") == "metric"
+        ]
+        self._recorder.log_batch(handle, metrics=points)
+
+    def end_task(self, handle: str, task: TaskRecord, outcome: Outcome, milliseconds: int) -> None:
+        """Record what a task made, and end its run in its true state."""
+        tags = {
+            "intermodal.state": task.state,
+            "intermodal.reason": task.reason,
+            "intermodal.cache_key": outcome.cache_key,
+        }
+        if outcome.produced_by and task.cached:
+            tags["intermodal.cached_from"] = outcome.produced_by
+        if task.error:
+            tags["intermodal.error"] = task.error["headline"]
+        for name, item in task.artifacts.items():
+            tags[f"intermodal.output.{name}"] = json.dumps({"uri": item["uri"], "digest": item["digest"]})
+        points = [(name, value, 0, milliseconds) for name, value in task.metrics.items()]
+        points.append(("intermodal.seconds", task.seconds, 0, milliseconds))
+        self._recorder.log_batch(handle, metrics=points, tags=tags)
+        for name, output in outcome.outputs.items():
+            if output.schema in _PAGES and not task.cached and not output.uri.startswith("s3://"):
+                self._recorder.log_artifacts(handle, output.uri, name)
+        self._recorder.end(handle, _STATES.get(task.state, "KILLED"))
+
+    def end_run(self, record: RunRecord, report: Path | None) -> None:
+        """Record the summary of a run, and end its parent run."""
+        metrics = {f"{task.name}.{name}": value for task in record.tasks for name, value in task.metrics.items()}
+        self._recorder.log_batch(self._parent, metrics=[(k, v, 0, 0) for k, v in metrics.items()])
+        if report is not None:
+            self._recorder.log_artifacts(self._parent, report)
+        self._recorder.end(self._parent, _STATES.get(record.state, "KILLED"))
+
+    def end_dead(self, run_ids: list[str]) -> None:
+        """End runs whose process is gone as KILLED."""
+        if run_ids:
+            self._recorder.mark_dead(run_ids)
+
+    def close(self) -> str:
+        """Wait until MLflow has everything; a warning when it did not take it."""
+        return self._recorder.close().warning
+
+
+def metrics_of(outcome: Outcome) -> dict[str, float]:
+    """Final scalar metrics among a task's outputs."""
+    found: dict[str, float] = {}
+    for output in outcome.outputs.values():
+        if output.schema == _METRICS:
+            numbers = {
+                k: v for k, v in output.metadata.items() if isinstance(v, int | float) and not isinstance(v, bool)
+            }
+            found |= {name: float(value) for name, value in numbers.items()}
+    return found
+
+
+def artifact_facts(outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """What a record says of each output: uri, digest, rows, bytes, type."""
+    facts = {}
+    for name, output in outcome.outputs.items():
+        manifest = manifest_or_none(output.uri)
+        facts[name] = {
+            "uri": output.uri,
+            "digest": output.digest,
+            "type": output.schema,
+            "rows": manifest.rows if manifest else None,
+            "bytes": manifest.size if manifest else None,
+        }
+    return facts
+
+
+def manifest_or_none(uri: str) -> Manifest | None:
+    """A manifest, or None where there is none to read."""
+    try:
+        return read_manifest(uri)
+    except IntermodalError:
+        return None
+
+
+def _dataset(name: str, uri: str) -> dict[str, Any]:
+    manifest = manifest_or_none(uri)
+    if manifest is None:
+        return {}
+    return {"name": name, "digest": manifest.digest, "uri": uri, "rows": manifest.rows, "columns": manifest.columns}
