@@ -62,8 +62,8 @@ def overview() -> str:
     """The text of `intermodal --help`."""
     width = max(len(verb) for verb in VERBS)
     lines = [f"  {verb.ljust(width)}  {text}" for verb, text in VERBS.items()]
-    head = "usage: intermodal VERB …\n\nWrite a machine-learning step once; run it on a laptop, on Kubeflow, or on SageMaker.\n"
-    return "\n".join([head, "verbs:", *lines, "", "`intermodal VERB --help` says more. Every verb has --json."])
+    head = "Write a machine-learning step once; run it on a laptop, on Kubeflow, or on SageMaker."
+    return "\n".join(["usage: intermodal VERB …", "", head, "", "verbs:", *lines, "", "`intermodal VERB --help` says more. Every verb has --json."])
 
 
 def report_error(error: IntermodalError, *, as_json: bool) -> int:

@@ -54,7 +54,7 @@ def read_signature(function: Callable[..., Any], needs: Needs) -> StepSpec:
         parameters=tuple(parameters),
         inputs=tuple(inputs),
         outputs=tuple(outputs),
-        returns=_return_names(function),
+        return_types=_return_types(function),
     )
 
 
@@ -96,11 +96,15 @@ def _resolved(function: Callable[..., Any], annotation: Any) -> Any:
     )
 
 
-def _return_names(function: Callable[..., Any]) -> tuple[str, ...]:
+def _return_types(function: Callable[..., Any]) -> dict[str, type]:
     annotation = inspect.signature(function).return_annotation
     if annotation in (inspect.Signature.empty, None):
-        return ()
-    return tuple(getattr(annotation, "_fields", ("Output",)))
+        return {}
+    fields = getattr(annotation, "_fields", None)
+    if fields is None:
+        return {"Output": typing.get_origin(annotation) or annotation}
+    types = typing.get_type_hints(annotation)
+    return {name: typing.get_origin(types[name]) or types[name] for name in fields}
 
 
 def _documentation(function: Callable[..., Any]) -> dict[str, str]:

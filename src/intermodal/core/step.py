@@ -96,7 +96,7 @@ class StepSpec:
         parameters: Plain parameters, in the order of the signature.
         inputs: Input artifacts.
         outputs: Output artifacts.
-        returns: Names of plain values it returns; ("Output",) for a single one.
+        return_types: Plain values it returns, name → type; "Output" names a single one.
     """
 
     name: str
@@ -106,7 +106,12 @@ class StepSpec:
     parameters: tuple[Parameter, ...] = ()
     inputs: tuple[Slot, ...] = ()
     outputs: tuple[Slot, ...] = ()
-    returns: tuple[str, ...] = field(default=())
+    return_types: dict[str, type] = field(default_factory=dict)
+
+    @property
+    def returns(self) -> tuple[str, ...]:
+        """Names of the plain values it returns."""
+        return tuple(self.return_types)
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called `name`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,16 @@ class Tracker:
         self._recorder.start()
 
     def start_run(self, record: RunRecord) -> None:
-        """Open the parent run, or open it again when the run is resumed."""
+        """Open the parent run, or open it again when the run is resumed.
+
+        A run that was injected from outside (`MLFLOW_RUN_ID`, as `mlflow run` and KFP set it) is adopted:
+        it is never shown twice.
+        """
+        inherited = os.environ.get("MLFLOW_RUN_ID", "")
+        if inherited:
+            self._parent = self._recorder.adopt(inherited)
+            self._recorder.set_tags(self._parent, {"intermodal.run_id": record.run_id})
+            return
         tags = {"intermodal.run_id": record.run_id, "intermodal.pipeline": record.reference}
         self._parent = self._recorder.start_pipeline(
             self._settings.experiment,

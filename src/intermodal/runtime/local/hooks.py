@@ -22,6 +22,8 @@ from intermodal.runtime.graph import label_of, step_of
 # (label, step or "", ExecutorInput as a mapping, image, full command, environment) → whether it went well
 RunStep = Callable[[str, str, dict[str, Any], str, list[str], dict[str, str]], bool]
 Folder = Callable[[str], Path]
+# (expression, values of the outputs it reads) → whether it holds; None leaves it to kfp
+Decide = Callable[[str, list[Any]], bool | None]
 
 
 class Labels:
@@ -51,7 +53,7 @@ class Labels:
 
 
 @contextlib.contextmanager
-def hooked(run_step: RunStep, folder: Folder, decide: Callable[[str], bool | None] | None = None) -> Iterator[None]:
+def hooked(run_step: RunStep, folder: Folder, decide: Decide | None = None) -> Iterator[None]:
     """Run kfp.local with our engine underneath.
 
     Args:
@@ -178,10 +180,12 @@ def _one_of(dag_outputs_spec: Any, io_store: Any) -> dict[str, Any]:
     return outputs
 
 
-def _judge(decide: Callable[[str], bool | None], original: Callable[..., Any]) -> Callable[..., Any]:
+def _judge(decide: Decide, original: Callable[..., Any]) -> Callable[..., Any]:
     def evaluate(self: Any, condition: str, io_store: Any) -> bool:
-        answer = decide(condition)
-        return bool(original(self, condition, io_store)) if answer is None else answer
+        channels = self._extract_pipeline_channels(condition)
+        values = [self._resolve_pipeline_channel(channel, io_store) for channel in channels]
+        answer = decide(condition, values)
+        return bool(original(condition, io_store)) if answer is None else answer
 
     return evaluate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -46,43 +46,42 @@ class LocalRuntime(Runtime):
 
     def run(self, request: RunRequest, observer: Observer) -> RunRecord:
         """See `Runtime.run`."""
+
+        def work(engine: Engine) -> bool:
+            with hooked(engine.run_step, engine.task_folder):
+                return run_pipeline(request.pipeline.spec, request.arguments, engine.folder / "kfp")
+
+        record = _first_record(request, self.settings.runs)
+        return self.conduct(record, work, observer, use_cache=request.use_cache)
+
+    def conduct(
+        self, record: RunRecord, work: Callable[[Engine], bool], observer: Observer, *, use_cache: bool = True
+    ) -> RunRecord:
+        """Run some work under a record: recorded, stoppable, reported.
+
+        Args:
+            record: The run, with its tasks PENDING.
+            work: Runs the tasks through the engine it is given; whether all went well.
+            observer: Who is told.
+            use_cache: Whether remembered results may be used.
+
+        Returns:
+            The record at the end.
+        """
         began = time.monotonic()
         _sweep(self.settings.home, self.settings.store)
-        record = _first_record(request, self.settings.runs)
         folder = self.settings.runs / record.run_id
         folder.mkdir(parents=True, exist_ok=True)
+        launcher = _launcher(record.mode, self.settings.home)
         tracker = Tracker(self.settings, folder)
         tracker.start()
         tracker.end_dead(self._bury(record.run_id))
         record.save(self.settings.runs)
         tracker.start_run(record)
-        launcher = _launcher(request.mode, self.settings.home)
-        engine = Engine(record, self.settings, launcher, tracker, observer, use_cache=request.use_cache)
+        engine = Engine(record, self.settings, launcher, tracker, observer, use_cache=use_cache)
         observer.run_started(record)
-        return self._conduct(request, engine, tracker, observer, launcher, began)
-
-    def _conduct(
-        self,
-        request: RunRequest,
-        engine: Engine,
-        tracker: Tracker,
-        observer: Observer,
-        launcher: Launcher,
-        began: float,
-    ) -> RunRecord:
-        error: IntermodalError | None = None
-        well = False
-        try:
-            with _stoppable(engine, launcher), hooked(engine.run_step, engine.task_folder):
-                well = run_pipeline(request.pipeline.spec, request.arguments, engine.folder / "kfp")
-        except (KeyboardInterrupt, Interrupted):
-            error = Interrupted("the run was interrupted", next_step="run the same command again to continue")
-        except IntermodalError as raised:
-            error = raised
-        except Exception as raised:  # kfp's orchestrator raises plain errors for what it cannot do
-            error = failure_of(raised, request.pipeline.name)
-        ended = _ended(engine.record, well, error, time.monotonic() - began)
-        ended = self._finish(ended, tracker)
+        well, error = _guarded(engine, launcher, work)
+        ended = self._finish(_ended(engine.record, well, error, began), tracker)
         observer.run_ended(ended)
         return ended
 
@@ -115,6 +114,19 @@ class LocalRuntime(Runtime):
         ids = [record.mlflow.get("run_id", "") for record in others]
         ids += [task.mlflow_run_id for record in dead for task in record.tasks if task.state == RUNNING]
         return [item for item in ids if item]
+
+
+def _guarded(engine: Engine, launcher: Launcher, work: Callable[[Engine], bool]) -> tuple[bool, IntermodalError | None]:
+    """Do the work; whether it went well, and the error that ended it other than a failed task's."""
+    try:
+        with _stoppable(engine, launcher):
+            return work(engine), None
+    except (KeyboardInterrupt, Interrupted):
+        return False, Interrupted("the run was interrupted", next_step="run the same command again to continue")
+    except IntermodalError as raised:
+        return False, raised
+    except Exception as raised:  # kfp's orchestrator raises plain errors for what it cannot do
+        return False, failure_of(raised, engine.record.pipeline)
 
 
 def _launcher(mode: str, home: Path) -> Launcher:
@@ -152,14 +164,14 @@ def _pending(item: GraphTask) -> TaskRecord:
     return TaskRecord(item.name, step=item.step, state=PENDING, depends_on=item.depends_on)
 
 
-def _ended(record: RunRecord, well: bool, error: IntermodalError | None, seconds: float) -> RunRecord:
+def _ended(record: RunRecord, well: bool, error: IntermodalError | None, began: float) -> RunRecord:
     failed = [task for task in record.tasks if task.state == FAILED]
     stopped = isinstance(error, Interrupted)
     state = CANCELLED if stopped else SUCCEEDED if well and error is None else FAILED
     first = error.to_json() if error is not None else failed[0].error if failed and state == FAILED else {}
     names = {task.name for task in failed}
     tasks = tuple(_settled(task, names, stopped) for task in record.tasks)
-    return replace(record, state=state, seconds=round(seconds, 3), tasks=tasks, error=first)
+    return replace(record, state=state, seconds=round(time.monotonic() - began, 3), tasks=tasks, error=first)
 
 
 def _settled(task: TaskRecord, failed: set[str], stopped: bool) -> TaskRecord:
