@@ -22,7 +22,7 @@ VERBS = {
     "report": "write a run's report page",
     "init": "make a new project with one step and one pipeline",
     "doctor": "say what is missing for each runtime, and how to get it",
-    "generate": "write the files that are made from the steps, or check them",
+    "regenerate": "write the files that are made from the steps, or check them",
 }
 HIDDEN = {"task": "run one task from an ExecutorInput (what containers call)"}
 
@@ -63,7 +63,18 @@ def overview() -> str:
     width = max(len(verb) for verb in VERBS)
     lines = [f"  {verb.ljust(width)}  {text}" for verb, text in VERBS.items()]
     head = "Write a machine-learning step once; run it on a laptop, on Kubeflow, or on SageMaker."
-    return "\n".join(["usage: intermodal VERB …", "", head, "", "verbs:", *lines, "", "`intermodal VERB --help` says more. Every verb has --json."])
+    return "\n".join(
+        [
+            "usage: intermodal VERB …",
+            "",
+            head,
+            "",
+            "verbs:",
+            *lines,
+            "",
+            "`intermodal VERB --help` says more. Every verb has --json.",
+        ]
+    )
 
 
 def report_error(error: IntermodalError, *, as_json: bool) -> int:

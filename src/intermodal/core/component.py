@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from intermodal.core.registry import load_function
-from intermodal.core.step import is_step, spec_of
+from intermodal.core.step import Needs, is_step, spec_of
 from intermodal.errors import UsageError
 
 PROTOCOL = "kfp.dsl.executor_main"
@@ -49,7 +49,23 @@ def component(step: str | Callable[..., Any], *, image: str = "") -> Any:
     container.command = ["python3", "-m", "intermodal", "task", "--step", spec.target, "--protocol", PROTOCOL]
     container.args = ["--executor_input", "{{$}}"]
     made.component_spec.description = spec.summary
+    made.__class__ = _sized(type(made), spec.needs)
     return made
+
+
+def _sized(kind: type, needs: Needs) -> type:
+    """The component's class, whose tasks ask for what the step needs; kfp itself keeps that per task only."""
+
+    class SizedComponent(kind):  # type: ignore[misc, valid-type]
+        def __call__(self, *given: Any, **named: Any) -> Any:
+            task = super().__call__(*given, **named)
+            if hasattr(task, "set_cpu_request"):  # a local call gives outputs, not a task
+                task.set_cpu_request(needs.cpu).set_memory_request(needs.memory).set_memory_limit(needs.memory)
+                if needs.gpu:
+                    task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(needs.gpu)
+            return task
+
+    return SizedComponent
 
 
 def _name(step: Any) -> str:

@@ -47,12 +47,14 @@ class Pipeline:
         reference: What the user typed to name it.
         spec: KFP's `PipelineSpec` message.
         parameters: Its parameters.
+        source: The KFP object it was compiled from.
     """
 
     name: str
     reference: str
     spec: Any
     parameters: tuple[PipelineParameter, ...]
+    source: Any = None
 
 
 def load_pipeline(reference: str) -> Pipeline:
@@ -76,7 +78,7 @@ def load_pipeline(reference: str) -> Pipeline:
     made = _from_yaml(path) if path.suffix in (".yaml", ".yml") else _from_python(path, wanted)
     spec = made.pipeline_spec
     parameters = tuple(_parameter(name, item) for name, item in sorted(spec.root.input_definitions.parameters.items()))
-    return Pipeline(spec.pipeline_info.name, reference, spec, parameters)
+    return Pipeline(spec.pipeline_info.name, reference, spec, parameters, made)
 
 
 def read_arguments(pipeline: Pipeline, assignments: list[str]) -> dict[str, Any]:
