@@ -2,7 +2,8 @@
 
 It is written last. A prefix without `manifest.json` is not an artifact: this one rule gives crash
 safety, caching, resume on another runtime, and lineage. The digest covers the content alone (type,
-layout, files), so the same work done twice has the same digest, whoever did it and whenever.
+layout, files), so the same work done twice has the same digest, whoever did it and whenever. The seal
+covers the whole text of the manifest, so that a lie about the origin is found as well.
 """
 
 from __future__ import annotations
@@ -108,13 +109,16 @@ class Manifest:
         return sum(item.size for item in self.files)
 
     def to_json(self) -> str:
-        """The manifest as the text of `manifest.json`."""
-        fields = {"manifest_version": VERSION, "digest": self.digest, **asdict(self)}
-        return json.dumps(fields, indent=1, sort_keys=True, default=str) + "\n"
+        """The manifest as the text of `manifest.json`; its own seal makes any flipped byte of it known."""
+        # Read back first: a key that is no text sorts otherwise once it has become text.
+        stated = {"manifest_version": VERSION, "digest": self.digest, **asdict(self)}
+        fields = json.loads(json.dumps(stated, default=str))
+        seal = hashlib.sha256(_text(fields).encode()).hexdigest()
+        return _text({**fields, "seal": seal})
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Manifest:
-        """Read a manifest, and check it against its own digest.
+        """Read a manifest, and check it against its own seal.
 
         Args:
             text: Content of `manifest.json`.
@@ -125,16 +129,20 @@ class Manifest:
         """
         try:
             fields = json.loads(text)
-            digest = fields.pop("digest")
-            fields.pop("manifest_version")
+            stated = {name: fields.pop(name) for name in ("digest", "manifest_version", "seal")}
             fields["files"] = tuple(FileEntry(**item) for item in fields["files"])
             fields["origin"] = Origin(**fields["origin"])
             manifest = cls(**fields)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            rewritten = manifest.to_json()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ArtifactCorrupt("manifest.json cannot be read", seen=f"{where}: {error!r}") from error
-        if manifest.digest != digest:
-            raise ArtifactCorrupt(f"manifest.json of {where} was altered", seen=manifest.digest, expected=digest)
-        return manifest
+        if manifest.digest != stated["digest"]:
+            altered, right = manifest.digest, stated["digest"]
+        elif rewritten != text:
+            altered, right = "text that does not agree with its seal", f"seal {stated['seal']}"
+        else:
+            return manifest
+        raise ArtifactCorrupt(f"manifest.json of {where} was altered", seen=altered, expected=right)
 
 
 def describe_files(path: Path) -> tuple[str, tuple[FileEntry, ...]]:
@@ -172,6 +180,10 @@ def sha256_of(path: Path) -> str:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _text(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, indent=1, sort_keys=True) + "\n"
 
 
 def _walk(root: Path) -> Iterator[str]:
