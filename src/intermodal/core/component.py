@@ -41,7 +41,7 @@ def component(step: str | Callable[..., Any], *, image: str = "") -> Any:
     """
     from kfp import dsl
 
-    function = step if is_step(step) else load_function(_name(step))
+    function = step if callable(step) and is_step(step) else load_function(_name(step))
     spec = spec_of(function)
     chosen = image or image_of(spec.needs.image)
     made = dsl.component(function, base_image=chosen, target_image=chosen, install_kfp_package=False)

@@ -96,7 +96,8 @@ def load_function(name: str) -> Callable[..., Any]:
     if not is_step(function):
         steps = ", ".join(key for key, value in vars(module).items() if is_step(value)) or "none"
         raise UsageError(f"module {module_name} has no such step", seen=attribute, expected=steps)
-    return function  # type: ignore[no-any-return]
+    assert function is not None
+    return function
 
 
 def load_spec(name: str) -> StepSpec:

@@ -64,7 +64,7 @@ class Parameter:
     default: Any
     required: bool
     doc: str = ""
-    element: type = object
+    element: Any = object
 
 
 @dataclass(frozen=True)

@@ -95,13 +95,13 @@ def mlproject(specs: list[StepSpec], pipelines: list[Pipeline], root: Path) -> s
 
     entries: dict[str, Any] = {}
     for spec in specs:
-        flags = [f"--{item.name}" for item in (*spec.inputs, *spec.parameters)]
+        names = [slot.name for slot in spec.inputs] + [item.name for item in spec.parameters]
         entries[spec.name] = {
             "parameters": {
                 **{slot.name: _slot_entry(slot) for slot in spec.inputs},
                 **{item.name: _entry(item) for item in spec.parameters},
             },
-            "command": " ".join(["intermodal", "step", spec.name, *(f"{f} {{{f[2:]}}}" for f in flags)]),
+            "command": " ".join(["intermodal", "step", spec.name, *(f"--{name} {{{name}}}" for name in names)]),
         }
     for pipeline in pipelines:
         words = [f"-p {item.name}={{{item.name}}}" for item in pipeline.parameters]

@@ -99,7 +99,7 @@ def s3_client() -> Any:
     One client serves a process for as long as endpoint, identity and region stay the same: making one
     costs a tenth of a second.
     """
-    names = (
+    names: tuple[str, ...] = (
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_S3",
         "AWS_ACCESS_KEY_ID",

@@ -1,0 +1,44 @@
+# make demo and make test do everything on a fresh machine with Python 3.11.
+.PHONY: setup setup-dev demo test check bench format clean
+
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet --constraint constraints.txt
+export PYTHONUTF8 := 1
+
+setup: $(VENV)/.setup-$(LOCK)
+setup-dev: $(VENV)/.setup-dev-$(LOCK)
+
+$(VENV)/.setup-$(LOCK):
+	@setup/timed "environment" "$(PYTHON)" -m venv $(VENV)
+	@setup/timed "packages" $(PIP) --editable ".[s3,torch]"
+	@touch $@
+
+$(VENV)/.setup-dev-$(LOCK): $(VENV)/.setup-$(LOCK)
+	@setup/timed "packages for development" $(PIP) --editable ".[s3,torch,kfp,postgres,bench,dev]"
+	@setup/timed "Debian packages for tests" setup/debian-packages
+	@touch $@
+
+demo: setup
+	@setup/timed "pipeline" $(BIN)/intermodal run pipelines/reviews.py
+
+test: setup-dev
+	@setup/timed "tests" $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15
+
+check: setup-dev
+	@setup/timed "lint" $(BIN)/ruff check .
+	@setup/timed "format" $(BIN)/ruff format --check --quiet .
+	@setup/timed "types" $(BIN)/mypy
+	@setup/timed "layers" $(BIN)/lint-imports --no-cache
+	@setup/timed "drift of generated files" $(BIN)/intermodal regenerate --check
+
+bench: setup-dev
+	@for name in ingest featurize training overhead; do setup/timed "$$name" $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+format: setup-dev
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/intermodal regenerate
+
+clean:
+	rm -rf $(VENV) .intermodal build .mypy_cache .ruff_cache .pytest_cache
