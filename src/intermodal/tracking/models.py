@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from intermodal.errors import ArtifactCorrupt
 from intermodal.tracking.limits import TAG_LENGTH, fit
 
 DIGEST_TAG = "intermodal.model_digest"
@@ -19,55 +17,65 @@ _LOADERS = ("mlflow", "numpy", "pandas")  # what pyfunc_model.py imports
 
 
 def log_model(
-    directory: Path, run_id: str, name: str = "model", tags: Mapping[str, Any] | None = None, uri: str = ""
+    client: Any,
+    directory: Path,
+    facts: Mapping[str, Any],
+    run_id: str,
+    name: str = "model",
+    tags: Mapping[str, str] | None = None,
 ) -> Any:
     """Log a model directory, so that `mlflow.pyfunc.load_model` loads it where intermodal is not installed.
 
+    Called again after being cut off, it finds what it logged by `DIGEST_TAG` and logs nothing twice.
+
     Args:
-        directory: With `predictor.py` and `model.json`, whose "requirements" the model is given.
-        run_id: The run it belongs to.
+        client: An `mlflow.tracking.MlflowClient`.
+        directory: With `predictor.py` and `model.json`.
+        facts: The content of `model.json`; the logged model gets its "requirements".
+        run_id: The run it belongs to; the run's state is left alone.
         name: Its name in the run.
-        tags: Tags on the logged model.
-        uri: Tracking URI; the one in force by default.
+        tags: Tags on the logged model; `DIGEST_TAG` among them.
 
     Returns:
-        MLflow's `ModelInfo`; `model_uri` is "models:/m-…".
-
-    Raises:
-        ArtifactCorrupt: The directory is not such a model.
+        MLflow's `LoggedModel`; it is loaded from "models:/" and its `model_id`.
     """
-    facts = read_facts(directory)
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    marks = fit(tags or {}, TAG_LENGTH)
+    experiment = client.get_run(run_id).info.experiment_id
+    if known := _logged_before(client, experiment, marks.get(DIGEST_TAG, "")):
+        return known
+    logged = client.create_logged_model(experiment, name, run_id, marks, model_type=str(facts.get("kind", "")))
+    with tempfile.TemporaryDirectory() as folder:
+        _save(Path(folder, "model"), directory, facts, run_id, logged.model_id)
+        client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+
+
+def _logged_before(client: Any, experiment: str, digest: str) -> Any | None:
+    """The whole logged model with this digest, if any; remains of one that was cut off are deleted."""
+    if not digest:
+        return None
+    found = client.search_logged_models([experiment], f"tags.`{DIGEST_TAG}` = '{digest}'")
+    for item in found:
+        if item.status != "READY":
+            client.delete_logged_model(item.model_id)
+    return next((item for item in found if item.status == "READY"), None)
+
+
+def _save(target: Path, directory: Path, facts: Mapping[str, Any], run_id: str, model_id: str) -> None:
     import mlflow
 
-    with _tracking_to(uri), _within(run_id):
-        return mlflow.pyfunc.log_model(
-            name=name,
-            python_model=str(_CODE),
-            artifacts={"model": str(directory)},
-            pip_requirements=requirements(facts),
-            signature=signature(facts["labels"]),
-            input_example=list(_EXAMPLE),
-            tags=fit(tags or {}, TAG_LENGTH),
-        )
-
-
-def read_facts(directory: Path) -> dict[str, Any]:
-    """The content of a model's `model.json`.
-
-    Raises:
-        ArtifactCorrupt: It or `predictor.py` is missing, or it does not name labels and requirements.
-    """
-    try:
-        facts = json.loads((directory / "model.json").read_text(encoding="utf-8"))
-        missing = [key for key in ("labels", "requirements") if key not in facts]
-    except (OSError, ValueError) as error:
-        raise ArtifactCorrupt("the model has no readable model.json", seen=error) from error
-    if missing or not (directory / "predictor.py").is_file():
-        seen = f"without {', '.join(missing) or 'predictor.py'}"
-        raise ArtifactCorrupt(
-            "this is no model directory", seen=seen, expected="predictor.py, and model.json with labels"
-        )
-    return dict(facts)
+    mlflow.pyfunc.save_model(
+        path=str(target),
+        python_model=str(_CODE),
+        artifacts={"model": str(directory)},
+        pip_requirements=requirements(facts),
+        signature=signature(facts["labels"]),
+        input_example=list(_EXAMPLE),
+        mlflow_model=mlflow.models.Model(run_id=run_id, model_id=model_id, model_uuid=model_id),
+    )
 
 
 def requirements(facts: Mapping[str, Any]) -> list[str]:
@@ -92,26 +100,3 @@ def signature(labels: list[str]) -> Any:
     # the MLmodel file as it does for `list[str]` type hints, says that the model checks its own input.
     made._is_signature_from_type_hint = True
     return made
-
-
-@contextlib.contextmanager
-def _tracking_to(uri: str) -> Iterator[None]:
-    import mlflow
-
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri or before)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
-
-
-@contextlib.contextmanager
-def _within(run_id: str) -> Iterator[None]:
-    """Log into a run without ending it: its state is its owner's to set."""
-    import mlflow
-
-    status = mlflow.MlflowClient().get_run(run_id).info.status
-    with mlflow.start_run(run_id=run_id):
-        yield
-    mlflow.MlflowClient().update_run(run_id, status=status)
