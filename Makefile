@@ -35,7 +35,7 @@ check: setup-dev
 	@setup/timed "drift of generated files" $(BIN)/intermodal regenerate --check
 
 bench: setup-dev
-	@for name in ingest featurize training overhead; do setup/timed "$$name" $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in ingest featurize training overhead; do setup/timed "$$name" $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 format: setup-dev
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/intermodal regenerate

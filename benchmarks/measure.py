@@ -13,6 +13,7 @@ Example::
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import inspect
@@ -152,7 +153,8 @@ def _call(source: str, name: str, arguments: str, result: str) -> None:
     # The function's file may be the benchmark itself, so it is loaded under a name other than __main__.
     sys.path.insert(0, os.path.dirname(source))
     spec = importlib.util.spec_from_file_location("measured", source)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["measured"] = module
     spec.loader.exec_module(module)
@@ -213,10 +215,8 @@ def _rss(pid: int) -> int:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ CATALOGUE = {
         "train_pytorch",
         "evaluate",
         "register",
+        "fail",
     )
 }
 
