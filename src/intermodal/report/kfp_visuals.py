@@ -131,7 +131,7 @@ def _rates(scores: np.ndarray, positive: np.ndarray, thresholds: np.ndarray) -> 
     """False and true positive rates of one class at each threshold."""
     import numpy as np
 
-    def share_at_least(values: np.ndarray) -> np.ndarray:
+    def share_at_least(values: np.ndarray) -> Any:
         return 1 - np.searchsorted(np.sort(values), thresholds, side="left") / len(values)
 
     return share_at_least(scores[~positive]), share_at_least(scores[positive])

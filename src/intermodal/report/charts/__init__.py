@@ -1,0 +1,43 @@
+"""Charts as pure functions: data in, one SVG string out.
+
+No script, no stylesheet of their own, no state. Colours are CSS custom properties (`--c1` … `--c6` for
+series, `--r1` … `--r5` for ratings, `--ink`, `--muted`, `--line`, `--surface`), which the page defines for
+light and dark. A chart is drawn for the width it will have (328 px in a card, 704 px across two), so that its
+text is never scaled below what can be read on a phone. Every mark says its value in a `<title>`, and every
+chart says its content in words in its `<desc>`.
+"""
+
+from __future__ import annotations
+
+from intermodal.report.charts.bars import columns, horizontal_bars, stacked_bars, stacked_columns
+from intermodal.report.charts.calibration import calibration_plot
+from intermodal.report.charts.dag import DagNode, draw_dag
+from intermodal.report.charts.histogram import histogram
+from intermodal.report.charts.intervals import Interval, interval_plot
+from intermodal.report.charts.lines import line_chart, sparkline
+from intermodal.report.charts.matrix import confusion_matrix, heatmap
+from intermodal.report.charts.quantiles import Quantiles, quantile_strips
+
+NARROW = 328  # width of a card's inside at 390 px of viewport, and of a third of the page on a desktop
+WIDE = 704  # two cards and the gap between them
+
+__all__ = [
+    "NARROW",
+    "WIDE",
+    "DagNode",
+    "Interval",
+    "Quantiles",
+    "calibration_plot",
+    "columns",
+    "confusion_matrix",
+    "draw_dag",
+    "heatmap",
+    "histogram",
+    "horizontal_bars",
+    "interval_plot",
+    "line_chart",
+    "quantile_strips",
+    "sparkline",
+    "stacked_bars",
+    "stacked_columns",
+]

@@ -1,0 +1,58 @@
+"""The strip of figures below the head band: what went in, what came out, what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from intermodal.report import wording
+from intermodal.report.model import RunReport
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure of the strip, with a few words below it."""
+
+    name: str
+    value: str
+    under: str = ""
+
+
+def tiles_of(run: RunReport) -> Iterator[Tile]:
+    """The figures of a run that are known.
+
+    Args:
+        run: The run.
+
+    Yields:
+        Rows in, rows quarantined, constraints, wall time, tasks from the cache.
+    """
+    yield from _data_tiles(run)
+    validation = run.sections.validation
+    if validation and validation.constraints:
+        held = sum(row.passed for row in validation.constraints)
+        errors = sum(not row.passed and row.level.lower() == "error" for row in validation.constraints)
+        warnings = len(validation.constraints) - held - errors
+        under = "all hold" if not errors + warnings else f"failed: {errors} of level Error, {warnings} of level Warning"
+        yield Tile("Constraints", f"{held} / {len(validation.constraints)}", under)
+    if run.seconds is not None:
+        busiest = max(run.tasks, key=lambda task: task.seconds or 0.0, default=None)
+        under = f"longest: {busiest.name}, {wording.seconds(busiest.seconds)}" if busiest and busiest.seconds else ""
+        yield Tile("Wall time", wording.seconds(run.seconds), under)
+    if run.tasks:
+        cached = sum(task.shown_state == "CACHED" for task in run.tasks)
+        yield Tile("From cache", f"{cached} of {len(run.tasks)}", "tasks that did not have to run again")
+
+
+def _data_tiles(run: RunReport) -> Iterator[Tile]:
+    apart, profile = run.sections.quarantines, run.sections.profile
+    rows = next((item.rows_in for item in apart if item.rows_in), None) or profile.get("rows")
+    if rows:
+        yield Tile("Reviews in", wording.count(rows), "rows read from the source")
+    if apart:
+        total = sum(item.rows for item in apart)
+        yield Tile(
+            "Quarantined",
+            wording.count(total),
+            f"{wording.share(total / rows, 2)} of the rows, none dropped" if rows else "",
+        )
