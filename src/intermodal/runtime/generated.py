@@ -37,6 +37,7 @@ def generated_files(root: Path) -> dict[Path, str]:
     for pipeline in pipelines:
         files[root / "pipelines" / "compiled" / f"{pipeline.name}.yaml"] = pipeline_yaml(pipeline)
     files[root / "MLproject"] = mlproject(specs, pipelines, root)
+    files[root / "conda.yaml"] = conda_yaml()
     files[root / "docs" / "steps.md"] = steps_reference(specs)
     return files
 
@@ -118,6 +119,20 @@ def mlproject(specs: list[StepSpec], pipelines: list[Pipeline], root: Path) -> s
     body = {"name": "intermodal", "python_env": "mlflow_project/python_env.yaml", "entry_points": entries}
     text: str = yaml.safe_dump(body, sort_keys=False, width=1000, allow_unicode=True)
     return _HEADER + text
+
+
+def conda_yaml() -> str:
+    """The conda environment: Python from conda, every package by pip from the same constraints."""
+    lines = [
+        "name: intermodal",
+        "channels:",
+        "  - conda-forge",
+        "dependencies:",
+        "  - python=3.11",
+        "  - pip",
+        "  - pip:",
+    ]
+    return _HEADER + "\n".join([*lines, "      - --constraint constraints.txt", "      - --editable .[s3,torch]", ""])
 
 
 def _slot_entry(slot: Slot) -> dict[str, str]:
