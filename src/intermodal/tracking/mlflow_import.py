@@ -18,6 +18,8 @@ _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     # The recorder retries by itself, in order and with a limit; MLflow's own retries would hold it for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -25,7 +27,7 @@ _DEFAULTS = {
 
 
 def set_defaults() -> None:
-    """Switch off MLflow's telemetry and background logging, unless the environment says otherwise."""
+    """Switch off MLflow's telemetry, background logging and chatter, unless the environment says otherwise."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
 

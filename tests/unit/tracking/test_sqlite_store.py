@@ -1,0 +1,21 @@
+"""Everything that is recorded, logged and registered, against a SQLite store."""
+
+from __future__ import annotations
+
+from mlflow_cases import ModelCases, ProcessCases, RecorderCases, RegistryCases
+
+
+class TestRecorder(RecorderCases):
+    """See `RecorderCases`."""
+
+
+class TestProcess(ProcessCases):
+    """See `ProcessCases`."""
+
+
+class TestModels(ModelCases):
+    """See `ModelCases`."""
+
+
+class TestRegistry(RegistryCases):
+    """See `RegistryCases`."""
