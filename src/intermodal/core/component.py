@@ -17,6 +17,7 @@ from intermodal.errors import UsageError
 
 PROTOCOL = "kfp.dsl.executor_main"
 IMAGE_VARIABLE = "INTERMODAL_IMAGE_{family}"
+PIPELINE_MODULE = "intermodal_pipeline_"  # how a pipeline file is called once it is loaded
 DEFAULT_IMAGE = "intermodal/{family}:0.1.0"
 
 
@@ -43,6 +44,7 @@ def component(step: str | Callable[..., Any], *, image: str = "") -> Any:
 
     function = step if callable(step) and is_step(step) else load_function(_name(step))
     spec = spec_of(function)
+    _check_importable(spec.target)
     chosen = image or image_of(spec.needs.image)
     made = dsl.component(function, base_image=chosen, target_image=chosen, install_kfp_package=False)
     container = made.component_spec.implementation.container
@@ -66,6 +68,20 @@ def _sized(kind: type, needs: Needs) -> type:
             return task
 
     return SizedComponent
+
+
+def _check_importable(target: str) -> None:
+    """Refuse a step that the process or container which runs it could not import."""
+    module = target.partition(":")[0]
+    where = "a pipeline file" if module == "__main__" or module.startswith(PIPELINE_MODULE) else ""
+    where = "another function" if "<locals>" in target else where
+    if where:
+        raise UsageError(
+            f"a step inside {where} cannot be imported where it runs",
+            seen=target.partition(":")[2],
+            expected="a function at the top of a module of its own",
+            next_step="move it to a file beside the pipeline, such as mysteps.py, and name it mysteps:function",
+        )
 
 
 def _name(step: Any) -> str:

@@ -12,10 +12,11 @@ import importlib
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import metadata
+from types import ModuleType
 from typing import Any
 
 from intermodal.core.step import StepSpec, is_step, spec_of
-from intermodal.errors import UsageError
+from intermodal.errors import IntermodalError, UsageError
 
 ENTRY_POINT_GROUP = "intermodal.steps"
 
@@ -80,25 +81,35 @@ def load_function(name: str) -> Callable[..., Any]:
     Raises:
         UsageError: The module or function is not there, or is not a step.
     """
-    target = target_of(name)
-    module_name, _, attribute = target.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and not (module_name + ".").startswith(error.name + "."):
-            raise
-        raise UsageError(
-            "the step's module cannot be imported",
-            seen=module_name,
-            expected="a module on the Python path",
-            next_step="install its package into this environment, or run from its directory",
-        ) from error
+    module_name, _, attribute = target_of(name).partition(":")
+    module = _imported(module_name)
     function = getattr(module, attribute, None)
-    if not is_step(function):
+    if function is None or not is_step(function):
         steps = ", ".join(key for key, value in vars(module).items() if is_step(value)) or "none"
-        raise UsageError(f"module {module_name} has no such step", seen=attribute, expected=steps)
-    assert function is not None
-    return function
+        raise UsageError(f"module {module_name} has no such step", seen=attribute or "no name", expected=steps)
+    return function  # type: ignore[no-any-return]
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name + ".").startswith(error.name + "."):
+            seen, expected = name, "a module on the Python path"
+        else:
+            seen, expected = f"{name} imports {error.name}", f"{error.name} in this environment"
+        cause: Exception = error
+    except IntermodalError:
+        raise
+    except Exception as error:  # the module's own code ran, so anything can come
+        seen, expected = f"{name}: {type(error).__name__}: {error}", "module:function of a module that imports"
+        cause = error
+    raise UsageError(
+        "the step's module cannot be imported",
+        seen=seen,
+        expected=expected,
+        next_step="install its package into this environment, or run from its directory",
+    ) from cause
 
 
 def load_spec(name: str) -> StepSpec:

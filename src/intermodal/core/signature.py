@@ -71,19 +71,29 @@ def _classify(function: Callable[..., Any], name: str, item: inspect.Parameter) 
     plain = typing.get_origin(annotation) or annotation
     if getattr(plain, "__name__", "") in INJECTED:
         return "injected", None
-    if plain in PLAIN_TYPES:
+    if plain in PLAIN_TYPES and not kfp_types.is_list_of_artifacts(annotation):
         return "parameter", plain
     raise UsageError(
-        f"step {function.__name__}: argument {name} has a type that KFP cannot carry",
-        seen=annotation if annotation is not inspect.Parameter.empty else "no annotation",
-        expected="str, int, float, bool, list, dict, Input[…] or Output[…]",
+        f"step {function.__name__}: argument {name} has a type that a step cannot take",
+        seen=_spelled(annotation),
+        expected="str, int, float, bool, list, dict, Optional[…] of one of them, Input[…] or Output[…]",
     )
 
 
 def _element(item: inspect.Parameter) -> type:
-    """Type of the elements of a list or the values of a dict, when the annotation says."""
-    arguments = typing.get_args(item.annotation)
-    return arguments[-1] if arguments and isinstance(arguments[-1], type) else object
+    """Type of the elements of a list or the values of a dict, innermost, when the annotation says."""
+    from kfp.dsl.types.type_annotations import maybe_strip_optional_from_annotation
+
+    inner = maybe_strip_optional_from_annotation(item.annotation)
+    while typing.get_origin(inner) in (list, dict):
+        inner = typing.get_args(inner)[-1]
+    return inner if isinstance(inner, type) and inner not in (list, dict) else object
+
+
+def _spelled(annotation: Any) -> str:
+    if annotation is inspect.Parameter.empty:
+        return "no annotation"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _resolved(function: Callable[..., Any], annotation: Any) -> Any:
@@ -97,14 +107,23 @@ def _resolved(function: Callable[..., Any], annotation: Any) -> Any:
 
 
 def _return_types(function: Callable[..., Any]) -> dict[str, type]:
-    annotation = inspect.signature(function).return_annotation
+    annotation = _resolved(function, inspect.signature(function).return_annotation)
     if annotation in (inspect.Signature.empty, None):
         return {}
-    fields = getattr(annotation, "_fields", None)
-    if fields is None:
-        return {"Output": typing.get_origin(annotation) or annotation}
-    types = typing.get_type_hints(annotation)
-    return {name: typing.get_origin(types[name]) or types[name] for name in fields}
+    fields = typing.get_type_hints(annotation) if hasattr(annotation, "_fields") else {"Output": annotation}
+    return {name: _plain_value(function, name, kind) for name, kind in fields.items()}
+
+
+def _plain_value(function: Callable[..., Any], name: str, annotation: Any) -> type:
+    plain = typing.get_origin(annotation) or annotation
+    if plain in PLAIN_TYPES:
+        return plain  # type: ignore[no-any-return]
+    raise UsageError(
+        f"step {function.__name__}: it cannot return {name} of this type",
+        seen=_spelled(annotation),
+        expected="str, int, float, bool, list or dict, or a NamedTuple of them",
+        next_step="an artifact is an argument: data: Output[Dataset]",
+    )
 
 
 def _documentation(function: Callable[..., Any]) -> dict[str, str]:

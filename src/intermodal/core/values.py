@@ -8,11 +8,13 @@ a value came through.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from intermodal.core.step import Parameter
 from intermodal.errors import UsageError
 
+_LARGEST = 2**53  # beyond it a double, which is how KFP carries a number, is not exact
 _TRUE = ("true", "yes", "1", "on")
 _FALSE = ("false", "no", "0", "off")
 
@@ -36,13 +38,11 @@ def from_text(name: str, kind: type, text: str) -> Any:
     try:
         if kind is bool:
             return _truth(text)
-        if kind in (int, float):
-            return kind(text)
-        value = json.loads(text)
-    except ValueError:
+        value = kind(text) if kind in (int, float) else json.loads(text)
+    except (ValueError, RecursionError):
         value = None
     if isinstance(value, kind):
-        return value
+        return _portable(name, value)
     raise UsageError(f"parameter {name} has the wrong type", seen=repr(text), expected=_EXAMPLES[kind])
 
 
@@ -58,13 +58,15 @@ def canonical(parameter: Parameter, value: Any) -> Any:
     """
     if value is None:
         return None
-    if parameter.type is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    value = _portable(parameter.name, value)
     if parameter.type in (list, dict) and isinstance(value, parameter.type):
         return _elements(value, parameter.element)
-    if parameter.type is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, parameter.type) and not (parameter.type is int and isinstance(value, bool)):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if parameter.type is float and number:
+        return float(value)
+    if parameter.type is int and number and value == int(value):
+        return _portable(parameter.name, int(value))
+    if isinstance(value, parameter.type) and parameter.type is not int:
         return value
     raise UsageError(
         f"parameter {parameter.name} has the wrong type",
@@ -92,10 +94,26 @@ def _truth(text: str) -> bool:
 
 
 def _elements(value: Any, element: type) -> Any:
-    if isinstance(value, list):
+    """Numbers inside a list or dict in one form: floats where the annotation says so, else whole where they are."""
+    if isinstance(value, list | tuple):
         return [_elements(item, element) for item in value]
     if isinstance(value, dict):
         return {key: _elements(item, element) for key, item in value.items()}
-    if isinstance(value, float) and value.is_integer() and element is not float:
-        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if element is float:
+        return float(value)
+    return int(value) if abs(value) <= _LARGEST and value == int(value) else value
+
+
+def _portable(name: str, value: Any) -> Any:
+    """The value itself, when KFP can carry every number in it unchanged."""
+    if isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            _portable(name, item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"parameter {name} is not finite", seen=value, expected="a finite number")
+    elif isinstance(value, int) and abs(value) > _LARGEST:
+        expected = f"a whole number between -2^53 and 2^53 ({_LARGEST}), or text"
+        raise UsageError(f"parameter {name} is too large for KFP to carry exactly", seen=value, expected=expected)
     return value

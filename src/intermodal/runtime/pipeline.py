@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from intermodal.core.component import PIPELINE_MODULE
 from intermodal.core.values import from_text
 from intermodal.errors import IntermodalError, UsageError
 
@@ -154,7 +155,7 @@ def _from_python(path: Path, wanted: str) -> Any:
 def _import_file(path: Path) -> Any:
     """Run a pipeline file; its folder and the working directory join the import path, as for a script."""
     add_import_paths(path)
-    name = f"intermodal_pipeline_{path.stem}"
+    name = f"{PIPELINE_MODULE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError("this is not a Python file", seen=path, expected="a .py or .yaml file")

@@ -1,0 +1,53 @@
+"""Fixtures that every test may use: the real reviews, an isolated home, the command line, a real S3 server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+SHARED = Path(os.environ.get("INTERMODAL_SHARED", ROOT.parent / "shared"))
+
+if str(TESTS) not in sys.path:
+    sys.path.insert(0, str(TESTS))
+
+from seaweedfs import s3, seaweedfs  # noqa: E402, F401  fixtures
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the real reviews; skips with the reason on a machine that does not have it."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"the real reviews are not on this machine: no {SHARED / 'data'} (set INTERMODAL_SHARED)")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No test reads or writes the user's own runs; MLflow is off unless a test switches it on."""
+    for name in [name for name in os.environ if name.startswith(("INTERMODAL_", "MLFLOW_"))]:
+        if name != "INTERMODAL_SHARED":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("INTERMODAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
+    known = [item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(dict.fromkeys([str(TESTS), str(ROOT / "src"), *known])))
+    yield
+    # A runtime used inside a test leaves its settings in kfp's globals; the next test starts without.
+    config = sys.modules.get("kfp.local.config")
+    if config is not None:
+        config.LocalExecutionConfig.instance = None
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty home, with an empty working directory beside it that is the current one."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return tmp_path / "home"

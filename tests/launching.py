@@ -1,0 +1,79 @@
+"""The command line as a person uses it, for tests: a process of its own, its exit code and its text."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).resolve().parent
+PATIENCE = 180.0  # seconds after which a command counts as hung
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind.
+
+    Attributes:
+        code: Its exit code.
+        out: Its standard output.
+        err: Its standard error.
+    """
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Standard output as the one JSON object that `--json` promises."""
+        return dict(json.loads(self.out))
+
+
+def command(*words: str) -> list[str]:
+    """The full command behind `intermodal WORDS…`."""
+    return [sys.executable, "-m", "intermodal", *words]
+
+
+def intermodal(*words: str, stdin: str = "", **environment: str) -> Answer:
+    """Run `intermodal WORDS…` to its end.
+
+    Args:
+        words: Verb and arguments.
+        stdin: What is typed.
+        environment: Variables beside the test's own.
+
+    Returns:
+        Its answer.
+    """
+    done = subprocess.run(
+        command(*words),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={**os.environ, **environment},
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def start(*words: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `intermodal WORDS…` in a process group of its own, and go on."""
+    return subprocess.Popen(
+        command(*words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        start_new_session=True,
+    )
+
+
+def pipeline(name: str, file: str = "toy_endings.py") -> str:
+    """How a toy pipeline is typed."""
+    return f"{TESTS / file}:{name}"
