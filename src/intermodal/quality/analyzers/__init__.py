@@ -1,0 +1,88 @@
+"""Deequ's analyzers as data.
+
+The names, fields and error messages are those of Deequ 2.0.21 (github.com/awslabs/deequ, Apache-2.0); nothing
+here computes anything. An engine turns an analyzer into a `Metric`.
+"""
+
+from intermodal.quality.analyzers.columns_of_numbers import (
+    ApproxQuantile,
+    Correlation,
+    ExactQuantile,
+    InterquartileRange,
+    Kurtosis,
+    Maximum,
+    Mean,
+    Minimum,
+    Range,
+    RatioOfSums,
+    Skewness,
+    StandardDeviation,
+    Sum,
+    Variance,
+    ZerosCount,
+)
+from intermodal.quality.analyzers.contract import KINDS, NULL_BEHAVIORS, Analyzer, Needs, Problem, from_json
+from intermodal.quality.analyzers.groups import (
+    CountDistinct,
+    Distinctness,
+    DuplicateRowCount,
+    Entropy,
+    Histogram,
+    MutualInformation,
+    Uniqueness,
+    UniqueValueRatio,
+)
+from intermodal.quality.analyzers.rows import (
+    ApproxCountDistinct,
+    ColumnCount,
+    ColumnExists,
+    Completeness,
+    Compliance,
+    DataType,
+    MaxLength,
+    MinLength,
+    PatternMatch,
+    Size,
+)
+
+__all__ = [
+    "KINDS",
+    "NULL_BEHAVIORS",
+    "Analyzer",
+    "ApproxCountDistinct",
+    "ApproxQuantile",
+    "ColumnCount",
+    "ColumnExists",
+    "Completeness",
+    "Compliance",
+    "Correlation",
+    "CountDistinct",
+    "DataType",
+    "Distinctness",
+    "DuplicateRowCount",
+    "Entropy",
+    "ExactQuantile",
+    "Histogram",
+    "InterquartileRange",
+    "Kurtosis",
+    "MaxLength",
+    "Maximum",
+    "Mean",
+    "MinLength",
+    "Minimum",
+    "MutualInformation",
+    "Needs",
+    "PatternMatch",
+    "Problem",
+    "Range",
+    "RatioOfSums",
+    "Size",
+    "Skewness",
+    "StandardDeviation",
+    "Sum",
+    "UniqueValueRatio",
+    "Uniqueness",
+    "Variance",
+    "ZerosCount",
+    "from_json",
+]
