@@ -13,7 +13,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from intermodal.errors import StoreFailed
+from intermodal.errors import StoreFailed, UsageError
 
 LOCK_SECONDS = 180.0
 _ADVISORY_KEY = 0x1D7E_0001  # any number that nothing else on the server locks
@@ -57,6 +57,7 @@ def ensure_store(uri: str) -> None:
 
     Raises:
         StoreFailed: The database cannot be made, or another process held the lock too long.
+        UsageError: The database's driver is not installed.
     """
     path = sqlite_path(uri)
     if path and not _made(path):
@@ -122,7 +123,12 @@ def _make_aside(path: Path) -> None:
 def _make_postgres(uri: str) -> None:
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": 10})
+    try:
+        engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": 10})
+    except ModuleNotFoundError as error:
+        # SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3.
+        step = "pip install psycopg2-binary, and write postgresql+psycopg2://… as the tracking URI"
+        raise UsageError("PostgreSQL's driver is not installed", seen=error, next_step=step) from error
     try:
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text(f"SET statement_timeout = '{LOCK_SECONDS:.0f}s'"))
