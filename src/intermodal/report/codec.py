@@ -2,7 +2,8 @@
 
 Reading is forgiving, because a report must be drawn of whatever a run left behind: unknown keys are ignored,
 missing ones take their default, a number that is not one becomes None where None is allowed. A field may
-declare `metadata={"aka": ("other_name",)}` for keys that mean the same.
+declare other keys that mean the same (`aka`), and a dataclass may have a static method `prepare` that first
+brings a document into its shape.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ def from_json(kind: type[Record], data: Any) -> Record:
     """
     if isinstance(data, kind):
         return data
+    data = getattr(kind, "prepare", _as_it_is)(data)
     if not isinstance(data, Mapping):
         raise UsageError(f"this is not a {kind.__name__}", seen=type(data).__name__, expected="a JSON object")
     hints, found = get_type_hints(kind), {}
@@ -79,6 +81,10 @@ def from_json(kind: type[Record], data: Any) -> Record:
         elif _required(item):
             raise UsageError(f"a {kind.__name__} lacks {item.name}", seen=", ".join(map(str, data)), expected=item.name)
     return kind(**found)
+
+
+def _as_it_is(data: Any) -> Any:
+    return data
 
 
 def _required(item: Field[Any]) -> bool:

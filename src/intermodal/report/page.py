@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from intermodal.report.charts.dag import state_icon, state_word
 from intermodal.report.codec import from_json
-from intermodal.report.gather import read_validation
 from intermodal.report.model import RunReport
-from intermodal.report.sections import Evaluation, Quarantine
+from intermodal.report.scores import Evaluation
+from intermodal.report.views.candidates import with_candidate_names
 from intermodal.report.views.data import data_section
 from intermodal.report.views.evaluation import evaluation_section
 from intermodal.report.views.hero import hero_of
@@ -39,6 +39,7 @@ def build_report(run: RunReport) -> str:
         A whole HTML document. Texts of reviews and logs are escaped, and a content security policy lets no
         script run but the page's own.
     """
+    run = with_candidate_names(run)
     found = run.sections
     sections = (
         pipeline_section(run),
@@ -66,26 +67,6 @@ def build_profile_page(profile: Mapping[str, Any], title: str = "Reviews at a gl
         A whole HTML document.
     """
     return render(Page(title, _present((data_section(profile),)), crumb="explore"))
-
-
-def build_validation_page(
-    validation: Mapping[str, Any], quarantined: Sequence[Mapping[str, Any]] = (), title: str = "Validation"
-) -> str:
-    """The page of `validate`.
-
-    Args:
-        validation: The content of `validation.json`.
-        quarantined: Some of the rows set apart, as column to value.
-        title: Its heading.
-
-    Returns:
-        A whole HTML document.
-    """
-    read = read_validation(validation)
-    apart = Quarantine(
-        "validate", read.rows_quarantined or len(quarantined), read.rows, tuple(dict(row) for row in quarantined)
-    )
-    return render(Page(title, _present((validation_section(read, (apart,)),)), crumb="validate"))
 
 
 def build_evaluation_page(evaluations: Sequence[Mapping[str, Any]], title: str = "Evaluation") -> str:

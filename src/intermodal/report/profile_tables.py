@@ -90,7 +90,8 @@ def products(table: pl.DataFrame, top: int) -> dict[str, Any]:
         for row in first.iter_rows(named=True)
         if row["stars"] is not None
     ]
-    return {"distinct": table.height, "top": rows}
+    counted = dict(table["rows"].value_counts(name="products").sort("rows").iter_rows())
+    return {"distinct": table.height, "histogram": _histogram(counted), "top": rows}
 
 
 def dates(columns: pl.DataFrame) -> dict[str, str]:

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from intermodal.report.codec import aka
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A score with its 95 % interval.
-
-    Attributes:
-        value: The score.
-        low: Lower end.
-        high: Upper end.
-    """
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
+from intermodal.report.scores import Estimate, Evaluation
 
 
 @dataclass(frozen=True)
@@ -77,11 +64,19 @@ class Validation:
         status: Outcome of the whole suite.
     """
 
-    constraints: tuple[ConstraintRow, ...] = aka("results", default=())
+    constraints: tuple[ConstraintRow, ...] = ()
     rows: int | None = None
     rows_clean: int | None = aka("clean_rows", default=None)
     rows_quarantined: int | None = aka("quarantined_rows", default=None)
     status: str = ""
+
+    @staticmethod
+    def prepare(document: Any) -> Any:
+        """Bring the constraints of `validation.json`, which stand below their checks, into one list."""
+        checks = document.get("checks") if isinstance(document, Mapping) else None
+        if not checks:
+            return document
+        return {**document, "constraints": [row for check in checks for row in check.get("constraints") or ()]}
 
 
 @dataclass(frozen=True)
@@ -115,107 +110,21 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class ClassScore:
-    """Scores of one class: precision, recall and F1 in 0..1, support in rows."""
-
-    label: str = ""
-    precision: float | None = None
-    recall: float | None = None
-    f1: float | None = aka("f1_score", "f1-score", default=None)
-    support: int | None = None
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Accuracy on a part of the test set, with its 95 % interval.
-
-    Attributes:
-        name: The part.
-        rows: Its rows.
-        accuracy: Accuracy on it.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-    """
-
-    name: str = ""
-    rows: int | None = None
-    accuracy: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class CalibrationBin:
-    """Rows of similar confidence: their mean confidence, how many were right, how many there are."""
-
-    confidence: float | None = None
-    accuracy: float | None = None
-    count: int = aka("rows", default=0)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One candidate on the test split.
-
-    Attributes:
-        name: Name of the candidate: the task that trained it.
-        kind: Kind of model, as `model.json` says.
-        accuracy: Accuracy with its interval.
-        macro_f1: Unweighted mean of the classes' F1.
-        mae: Mean absolute error, in stars.
-        qwk: Cohen's kappa with quadratic weights.
-        ece: Expected calibration error.
-        labels: Class names, in the order of the matrix; taken from `per_class` when empty.
-        per_class: Scores of each class.
-        confusion: Counts of shape (classes, classes): row = true class.
-        calibration: Bins by rising confidence.
-        slices: Group ("by_length", "by_category") to its parts.
-        rows: Rows of the test split.
-        test_digest: Digest of the test split: candidates compare only when it is the same.
-        worst_errors: Rows the model was most sure of and wrong about: text, label, predicted, confidence.
-    """
-
-    name: str = aka("candidate", "task", default="")
-    kind: str = aka("model_kind", default="")
-    accuracy: Estimate = field(default_factory=Estimate)
-    macro_f1: float | None = None
-    mae: float | None = None
-    qwk: float | None = None
-    ece: float | None = None
-    labels: tuple[str, ...] = ()
-    per_class: tuple[ClassScore, ...] = ()
-    confusion: tuple[tuple[int, ...], ...] = aka("confusion_matrix", "matrix", default=())
-    calibration: tuple[CalibrationBin, ...] = aka("calibration_bins", "bins", default=())
-    slices: dict[str, tuple[Slice, ...]] = field(default_factory=dict)
-    rows: int | None = None
-    test_digest: str = ""
-    worst_errors: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether this is what the others are compared with."""
-        return "baseline" in f"{self.name} {self.kind}".lower()
-
-    def class_names(self) -> list[str]:
-        """Class names, in the order of the matrix."""
-        named = list(self.labels) or [score.label for score in self.per_class]
-        return named or [str(index + 1) for index in range(len(self.confusion))]
-
-
-@dataclass(frozen=True)
 class Registration:
     """What the champion gate decided.
 
     Attributes:
-        decision: "registered", "rejected", "promoted" …, as the step says it.
+        decision: "accepted" or "rejected".
         reasons: Why, one sentence each.
         model: Name of the registered model.
-        version: Its version.
-        alias: The alias it was given, such as "champion".
-        candidate: Name of the candidate, as in `Evaluation.name`.
+        version: The version that holds the candidate.
+        alias: The alias that the gate guards, such as "champion".
+        model_digest: Digest of the candidate.
         accuracy: The candidate's accuracy.
         champion: Accuracy of the champion before, on the same test split.
         champion_version: Its version.
+        champion_digest: Digest of the champion before.
+        compared: Score name to {"candidate", "champion"}.
     """
 
     decision: str = ""
@@ -223,15 +132,22 @@ class Registration:
     model: str = aka("registered_model", "name", default="")
     version: str = ""
     alias: str = ""
-    candidate: str = ""
+    model_digest: str = ""
     accuracy: Estimate | None = None
     champion: Estimate | None = aka("champion_accuracy", default=None)
     champion_version: str = ""
+    champion_digest: str = aka("champion_model_digest", default="")
+    compared: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
-    def registered(self) -> bool:
-        """Whether a version was made."""
-        return bool(self.version) and self.decision.lower() not in ("rejected", "refused", "kept")
+    def accepted(self) -> bool:
+        """Whether the candidate was given the alias."""
+        return self.decision.lower() in ("accepted", "registered", "promoted")
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the candidate had the alias already."""
+        return bool(self.model_digest) and self.model_digest == self.champion_digest
 
 
 @dataclass(frozen=True)

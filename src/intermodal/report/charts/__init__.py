@@ -2,8 +2,8 @@
 
 No script, no stylesheet of their own, no state. Colours are CSS custom properties (`--c1` … `--c6` for
 series, `--r1` … `--r5` for ratings, `--ink`, `--muted`, `--line`, `--surface`), which the page defines for
-light and dark. A chart is drawn for the width it will have (328 px in a card, 704 px across two), so that its
-text is never scaled below what can be read on a phone. Every mark says its value in a `<title>`, and every
+light and dark. A chart is drawn for the width it will have (328 px in a card), so that its text is never scaled
+below what can be read on a phone. Every mark says its value in a `<title>`, and every
 chart says its content in words in its `<desc>`.
 """
 
@@ -19,11 +19,9 @@ from intermodal.report.charts.matrix import confusion_matrix, heatmap
 from intermodal.report.charts.quantiles import Quantiles, quantile_strips
 
 NARROW = 328  # width of a card's inside at 390 px of viewport, and of a third of the page on a desktop
-WIDE = 704  # two cards and the gap between them
 
 __all__ = [
     "NARROW",
-    "WIDE",
     "DagNode",
     "Interval",
     "Quantiles",

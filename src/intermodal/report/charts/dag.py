@@ -18,6 +18,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "SKIPPED": ("var(--idle)", "M2 2.5L6 6L2 9.5M6.5 2.5L10.5 6L6.5 9.5", "skipped"),
     "RUNNING": ("var(--busy)", "M3.5 1.8V10.2L10 6Z", "running"),
     "PENDING": ("var(--idle)", "M6 1.5A4.5 4.5 0 1 1 5.9 1.5M6 3.5V6L8 7.5", "pending"),
+    "INTERRUPTED": ("var(--busy)", "M6 1.5A4.5 4.5 0 1 1 5.9 1.5M2.8 2.8L9.2 9.2", "interrupted"),
     "WARNING": ("var(--busy)", "M6 1.6L11 10.4H1ZM6 4.8V7M6 8.7V8.8", "warning"),
     "CANCELLED": ("var(--idle)", "M6 1.5A4.5 4.5 0 1 1 5.9 1.5M2.8 2.8L9.2 9.2", "cancelled"),
 }
@@ -168,7 +169,8 @@ def _fitted(x: float, y: float, name: str, room: float) -> str:
     """A name that is squeezed a little, or cut, rather than running out of its node."""
     width = text_width(name, 12.5)
     most = int(room * 1.25 / (12.5 * 0.6))
-    text = name if len(name) <= most else name[: most - 1] + "…"
+    # cut in the middle: the names of a loop's tasks differ at their end
+    text = name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[len(name) - most + most // 2 :]}"
     squeeze = {"textLength": room, "lengthAdjust": "spacingAndGlyphs"} if width > room else {}
     return element("text", plain(text), x=x, y=y, class_="v", **squeeze)
 

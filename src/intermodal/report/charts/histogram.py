@@ -12,7 +12,7 @@ from intermodal.report.charts.svg import figure, label, line, mark
 
 def histogram(
     edges: Sequence[float], counts: Sequence[float], *, title: str, unit: str = "", width: float = 328,
-    height: float = 170, marker: tuple[str, float] | None = None,
+    height: float = 170, marker: tuple[str, float] | None = None, skip_empty: bool = False,
 ) -> str:  # fmt: skip
     """Adjacent columns, each as wide as the next, with the lower edge of every bin below its left side.
 
@@ -27,10 +27,13 @@ def histogram(
         width: Width, px.
         height: Height, px.
         marker: (name, value) of a vertical reference line, such as the median.
+        skip_empty: Leave out empty bins before the first that is not.
 
     Returns:
         An SVG.
     """
+    while skip_empty and len(counts) > 1 and not counts[0]:
+        edges, counts = edges[1:], counts[1:]
     bottom, total = height - 22, sum(counts) or 1
     step = width / max(1, len(counts))
     scale = Linear(0, max([*counts, 1]), bottom, 22)
@@ -44,7 +47,12 @@ def histogram(
         )
     names = [wording.compact(edge) for edge in edges[:-1]]
     body.append(category_labels(names, [(index + 0.5) * step for index in range(len(counts))], height - 6, step))
-    body += _marker(marker, edges, step, bottom, width) if marker else []
+    if marker:
+        body += _marker(marker, edges, step, bottom, width)
+    elif counts:
+        top = max(range(len(counts)), key=lambda index: counts[index])
+        place = min(max((top + 0.5) * step, 14), width - 14)
+        body.append(label(place, 16, wording.share(counts[top] / total, 0), "middle", "v"))
     return figure(width, height, body, title, "; ".join(words))
 
 

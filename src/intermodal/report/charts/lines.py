@@ -17,7 +17,7 @@ MOST_POINTS = 240  # of one series; more would be closer than two pixels
 
 def line_chart(
     series: Mapping[str, Points], *, title: str, x_name: str = "", width: float = 328, height: float = 200,
-    colours: Sequence[str] = (), from_zero: bool = False, x_ticks: Sequence[tuple[float, str]] = (),
+    colours: Sequence[str] = (), from_zero: bool = False, x_ticks: Sequence[tuple[float, str]] = (), dots: bool = True,
 ) -> str:  # fmt: skip
     """Several series over one axis.
 
@@ -30,6 +30,7 @@ def line_chart(
         colours: One CSS colour a series.
         from_zero: Let the vertical axis begin at zero.
         x_ticks: (x, text) to write below instead of round numbers.
+        dots: Mark the last point, and show the value of a point under the pointer.
 
     Returns:
         An SVG; series of over 240 points are thinned to the least and the greatest of each stretch.
@@ -47,7 +48,7 @@ def line_chart(
     x = Linear(*xs, left + 4, width - 8)
     body = [head, value_axis(y, ticks, left, width), _below(x, y.start, x_ticks, xs)]
     body += [label((left + width) / 2, height - 4, x_name, "middle")] if x_name else []
-    body += [_series(name, rows, x, y, shade) for (name, rows), shade in zip(clean.items(), shades, strict=True)]
+    body += [_series(name, rows, x, y, shade, dots) for (name, rows), shade in zip(clean.items(), shades, strict=True)]
     return figure(width, height, body, title, "; ".join(_words(name, rows) for name, rows in clean.items()))
 
 
@@ -99,7 +100,9 @@ def _below(x: Linear, bottom: float, named: Sequence[tuple[float, str]], span: t
     return bottom_axis(x, ticks, bottom, bottom, wording.compact)
 
 
-def _series(name: str, rows: Points, x: Linear, y: Linear, colour: str) -> str:
+def _series(name: str, rows: Points, x: Linear, y: Linear, colour: str, dotted: bool) -> str:
+    if not dotted:
+        return _path(rows, x, y, colour, 2)
     dots = thin(rows, 40)
     spots = [
         mark("circle", f"{name} at {at:,g}: {value:,.4g}", cx=x(at), cy=y(value), r=7, fill="transparent")

@@ -44,7 +44,6 @@
   const open = () => { const target = document.getElementById(location.hash.slice(1)); if (target?.tagName === "DETAILS") target.open = true; };
   addEventListener("hashchange", open);
   open();
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((item) => { item.open = true; }));
 
   const links = new Map([...document.querySelectorAll(".rail a")].map((link) => [link.hash.slice(1), link]));
   const mark = (id) => links.forEach((link, at) => link.classList.toggle("here", at === id));

@@ -23,6 +23,7 @@ from intermodal.report.charts.legend import rating_colour
 from intermodal.report.views.parts import Block, Blocks, Card, Cell, Column, Row, Section, Table, cells, chart
 
 STARS = tuple(f"{star}★" for star in range(1, 6))
+ENOUGH = 30  # reviews of a month from which its mean is shown
 RATING_COLOURS = tuple(rating_colour(index) for index in range(5))
 
 
@@ -67,7 +68,11 @@ def _time(profile: Mapping[str, Any]) -> Iterator[Card]:
         drawing = stacked_columns([(group["name"], group["counts"]) for group in years], STARS, title="Ratings by year")
         yield Card("Do ratings change over the years?", chart(drawing), _drift(years))
     if len(months) > 1:
-        yield Card("How many reviews are written a month?", chart(_over_time(months, NARROW)))
+        yield Card("How many reviews are written a month?", chart(_over_time(months, "rows", "Reviews a month")))
+    known = [month for month in months if month["rows"] >= ENOUGH and month["mean"] is not None]
+    if len(known) >= 6:
+        note = f"Months with at least {ENOUGH} reviews."
+        yield Card("How does the mean rating move?", chart(_over_time(known, "mean", "Mean rating a month")), note)
 
 
 def _texts(profile: Mapping[str, Any]) -> Iterator[Card]:
@@ -102,6 +107,7 @@ def _people(profile: Mapping[str, Any]) -> Iterator[Card]:
         yield Card(
             "How are helpful votes spread?", chart(drawing), f"{wording.count(helpful.get('votes'))} votes in all."
         )
+    yield from _products(profile.get("products") or {})
     if verified.get("by_rating"):
         items = [(f"{row['rating']}★", row["share"] or 0.0) for row in verified["by_rating"]]
         drawing = columns(
@@ -110,10 +116,17 @@ def _people(profile: Mapping[str, Any]) -> Iterator[Card]:
         yield Card(
             "Who bought what they reviewed?",
             chart(drawing),
-            f"{wording.share(verified.get('share'))} of all purchases are verified.",
+            f"{wording.share(verified.get('share'))} of all reviews are of verified purchases.",
         )
     if profile.get("columns"):
         yield _gaps(profile["columns"])
+
+
+def _products(products: Mapping[str, Any]) -> Iterator[Card]:
+    if (products.get("histogram") or {}).get("counts"):
+        drawing = histogram(**products["histogram"], title="Reviews a product", unit="reviews", skip_empty=True)
+        note = f"{wording.count(products.get('distinct'))} products; bins double in width."
+        yield Card("How many reviews does a product get?", chart(drawing), note)
 
 
 def _gaps(found: Sequence[Mapping[str, Any]]) -> Card:
@@ -158,12 +171,13 @@ def _drift(years: list[Mapping[str, Any]]) -> str:
     return f"Mean {first['mean']:.2f} in {first['name']}, {last['mean']:.2f} in {last['name']}."
 
 
-def _over_time(months: list[Mapping[str, Any]], width: float) -> str:
-    """Reviews a month, months without any as zero."""
-    at = [int(month["month"][:4]) * 12 + int(month["month"][5:7]) - 1 for month in months]
-    counts = dict(zip(at, (month["rows"] for month in months), strict=True))
-    points = [(float(index), float(counts.get(index, 0))) for index in range(at[0], at[-1] + 1)]
-    years = [index for index in range(at[0], at[-1] + 1) if index % 12 == 0]
-    every = max(1, -(-len(years) * 44 // int(width - 50)))
+def _over_time(months: Sequence[Mapping[str, Any]], key: str, title: str) -> str:
+    """A quantity by month; months that are not listed have no reviews, so no mean either."""
+    at = {int(month["month"][:4]) * 12 + int(month["month"][5:7]) - 1: month[key] for month in months}
+    first, last = min(at), max(at)
+    known = at if key == "mean" else dict.fromkeys(range(first, last + 1), 0) | at
+    years = [index for index in range(first, last + 1) if index % 12 == 0]
+    every = max(1, -(-len(years) * 44 // (NARROW - 50)))
     ticks = [(float(index), str(index // 12)) for index in years[::every]]
-    return line_chart({"reviews": points}, title="Reviews a month", from_zero=True, x_ticks=ticks, width=width)
+    points = [(float(index), float(value)) for index, value in sorted(known.items())]
+    return line_chart({title: points}, title=title, from_zero=key != "mean", x_ticks=ticks)

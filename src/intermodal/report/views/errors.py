@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from intermodal.report import wording
-from intermodal.report.sections import Evaluation
+from intermodal.report.scores import Evaluation
 from intermodal.report.views.parts import Block, Cell, Column, Row, Table, cells
 
 MOST_ERRORS = 12

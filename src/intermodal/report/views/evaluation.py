@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from markupsafe import Markup
 
 from intermodal.report import wording
-from intermodal.report.charts import Interval, calibration_plot, confusion_matrix, heatmap, interval_plot
-from intermodal.report.charts.legend import series_colour
-from intermodal.report.sections import Evaluation
+from intermodal.report.charts import Interval, interval_plot
+from intermodal.report.scores import Evaluation
 from intermodal.report.views.errors import worst_errors
-from intermodal.report.views.parts import Block, Blocks, Card, Cell, Column, Row, Section, Table, cells, chart
+from intermodal.report.views.parts import Block, Blocks, Cell, Column, Row, Section, Table, cells
+from intermodal.report.views.score_charts import calibrations, candidate_colour, classes, confusions, rocs, slices
 
 # (title, attribute, digits, whether less is better)
 SCORES = (
@@ -20,8 +19,8 @@ SCORES = (
     ("QWK", "qwk", 3, False),
     ("MAE", "mae", 3, True),
     ("ECE", "ece", 3, True),
+    ("AUC", "macro_auc", 3, False),
 )
-SLICES = {"by_length": "Does length matter?", "by_category": "Does the category matter?"}
 
 
 def evaluation_section(evaluations: Sequence[Evaluation]) -> Section | None:
@@ -35,7 +34,7 @@ def evaluation_section(evaluations: Sequence[Evaluation]) -> Section | None:
     """
     if not evaluations:
         return None
-    cards = tuple(card for make in (_confusions, _classes, _calibrations, _slices) for card in make(evaluations))
+    cards = tuple(card for make in (confusions, classes, calibrations, slices, rocs) for card in make(evaluations))
     blocks = (Block(table=_scores(evaluations)), Block(cards=cards), *worst_errors(evaluations))
     rows = evaluations[0].rows
     lead = f"on {wording.count(rows)} held-out reviews" if rows else ""
@@ -61,11 +60,6 @@ def accuracy_plot(
     ]
     name = "champion before" if champion is not None else ""
     return interval_plot(rows, title="Accuracy of the candidates", reference=champion, reference_name=name, width=width)
-
-
-def candidate_colour(index: int) -> str:
-    """Colour of the n-th candidate, the same in every chart."""
-    return series_colour(index)
 
 
 def _warnings(evaluations: Sequence[Evaluation]) -> Iterator[str]:
@@ -98,79 +92,3 @@ def _score(value: float | None, digits: int, best: float | None) -> Cell:
 def _best(values: Sequence[float | None], less: bool) -> float | None:
     known = [value for value in values if value is not None]
     return (min if less else max)(known) if len(known) > 1 else None
-
-
-def _confusions(evaluations: Sequence[Evaluation]) -> Iterator[Card]:
-    for e in evaluations:
-        if e.confusion:
-            drawing = confusion_matrix(e.class_names(), e.confusion, title=f"Confusion matrix of {e.name}")
-            yield Card(f"What {e.name} confuses", chart(drawing), "Share of each true rating; rows sum to 100%.")
-
-
-def _calibrations(evaluations: Sequence[Evaluation]) -> Iterator[Card]:
-    for index, e in enumerate(evaluations):
-        bins = [
-            (b.confidence, b.accuracy, b.count)
-            for b in e.calibration
-            if b.confidence is not None and b.accuracy is not None
-        ]
-        if bins:
-            drawing = calibration_plot(bins, title=f"Calibration of {e.name}", colour=candidate_colour(index))
-            error = f"; mean gap {wording.decimal(e.ece)}" if e.ece is not None else ""
-            yield Card(f"Is {e.name} as sure as it should be?", chart(drawing), f"Band: 95% interval{error}.")
-
-
-def _classes(evaluations: Sequence[Evaluation]) -> Iterator[Card]:
-    known = [e for e in evaluations if e.per_class]
-    if known:
-        drawings = [chart(_by_class(known, score, name)) for score, name in (("f1", "F1"), ("precision", "Precision"))]
-        note = "Darker is better; the share found of each rating (recall) is the diagonal of the confusion matrix."
-        yield Card("Which ratings are hard?", Markup("").join(drawings), note)
-
-
-def _by_class(known: Sequence[Evaluation], score: str, name: str) -> str:
-    """One score of every class for every candidate."""
-    labels = [item.label for item in known[0].per_class]
-    values = [[getattr(item, score) or 0.0 for item in e.per_class] for e in known]
-    texts = [[wording.decimal(getattr(item, score), 2) for item in e.per_class] for e in known]
-    tips = [[_class_words(e.name, item) for item in e.per_class] for e in known]
-    rows = [e.name for e in known]
-    return heatmap(rows, labels, values, title=f"{name} by class", texts=texts, tips=tips, row_name=name, cell=36.0)
-
-
-def _class_words(name: str, item: Any) -> str:
-    scores = ", ".join(f"{score} {wording.decimal(getattr(item, score))}" for score in ("precision", "recall", "f1"))
-    return f"{name}, {item.label}: {scores}, {wording.count(item.support)} reviews"
-
-
-def _slices(evaluations: Sequence[Evaluation]) -> Iterator[Card]:
-    for group in dict.fromkeys(name for e in evaluations for name in e.slices):
-        rows = [
-            Interval(
-                part.name.replace("_", " ") if first else "",
-                part.accuracy,
-                part.low,
-                part.high,
-                note,
-                candidate_colour(index),
-            )
-            for name in dict.fromkeys(part.name for e in evaluations for part in e.slices.get(group, ()))
-            for first, index, part, note in _parts(evaluations, group, name)
-        ]
-        if len(rows) > len(evaluations):
-            title = SLICES.get(group, group.replace("_", " ").capitalize())
-            names = [(e.name, candidate_colour(i)) for i, e in enumerate(evaluations)]
-            drawing = interval_plot(rows, title=f"Accuracy {group.replace('_', ' ')}", names=names)
-            yield Card(title, chart(drawing), "Accuracy with its 95% interval.")
-
-
-def _parts(evaluations: Sequence[Evaluation], group: str, name: str) -> Iterator[tuple[bool, int, Any, str]]:
-    """One part of the test split for every candidate: (is the first, candidate, part, tooltip)."""
-    found = [
-        (i, e, p)
-        for i, e in enumerate(evaluations)
-        for p in e.slices.get(group, ())
-        if p.name == name and p.accuracy is not None
-    ]
-    for place, (index, e, part) in enumerate(found):
-        yield place == 0, index, part, f"{e.name}, {part.name}, {wording.count(part.rows)} reviews"

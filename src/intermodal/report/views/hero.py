@@ -10,10 +10,14 @@ from markupsafe import Markup
 from intermodal.report import wording
 from intermodal.report.charts.dag import STATES, state_word
 from intermodal.report.model import Failure, RunReport
-from intermodal.report.sections import Estimate, Evaluation
+from intermodal.report.scores import Estimate, Evaluation
+from intermodal.report.sections import Registration
+from intermodal.report.views.candidates import chosen_evaluation
 from intermodal.report.views.evaluation import accuracy_plot
 from intermodal.report.views.parts import chart
 from intermodal.report.views.tiles import Tile, tiles_of
+
+MOST_FAILURES = 5
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Hero:
     score: Score | None
     tiles: tuple[Tile, ...]
     failures: tuple[tuple[str, Failure], ...]
+    more_failures: int
 
 
 def hero_of(run: RunReport) -> Hero:
@@ -76,39 +81,40 @@ def hero_of(run: RunReport) -> Hero:
         state=state, state_word=state_word(state), tone=STATES.get(state, STATES["PENDING"])[0],
         eyebrow=f"Pipeline {run.pipeline}" if run.pipeline else "", title=_verdict(run), lede=_lede(run, chosen),
         facts=tuple((name, value) for name, value in facts if value), mlflow=_mlflow(run),
-        score=_score(run, chosen) if chosen else None, tiles=tuple(tiles_of(run)), failures=tuple(run.failures()),
+        score=_score(run, chosen) if chosen else None, tiles=tuple(tiles_of(run)),
+        failures=tuple(run.failures()[:MOST_FAILURES]),
+        more_failures=max(0, len(run.failures()) - MOST_FAILURES),
     )  # fmt: skip
-
-
-def chosen_evaluation(run: RunReport) -> Evaluation | None:
-    """The candidate that was registered, else the most accurate one."""
-    known = [e for e in run.sections.evaluations if e.accuracy.value is not None]
-    registered = run.sections.registration.candidate if run.sections.registration else ""
-    named = [e for e in known if e.name == registered]
-    return (named or sorted(known, key=lambda e: e.accuracy.value or 0.0))[-1] if known else None
 
 
 def _verdict(run: RunReport) -> str:
     found, failures = run.sections.registration, run.failures()
     if failures:
-        return f"{failures[0][0]} failed" if failures[0][0] else "The run failed"
-    if found and found.registered:
-        what = f"{found.model} version {found.version}"
-        return f"{what} is the new {found.alias}" if found.alias else f"{what} is registered"
-    if found and found.decision:
-        return (
-            f"The champion stays: {found.model} was not replaced"
-            if found.champion
-            else f"{found.model}: {found.decision}"
-        )
+        name = failures[0][0] or "The run"
+        return f"{name} failed" if len(failures) == 1 else f"{len(failures)} tasks failed"
+    if found and found.model:
+        return _gate(found)
     words = {"SUCCEEDED": "is done", "RUNNING": "is running", "CANCELLED": "was cancelled", "FAILED": "failed"}
+    words["INTERRUPTED"] = "was interrupted"
     return f"{run.pipeline or run.run_id} {words.get(run.state.upper(), 'has not started')}"
+
+
+def _gate(found: Registration) -> str:
+    """The decision of the champion gate as a headline."""
+    alias, version = found.alias or "champion", f"{found.model} version {found.version}".removesuffix(" version ")
+    if found.unchanged:
+        return f"{version} is the {alias} already"
+    if found.accepted:
+        return f"{version} is the new {alias}"
+    before = f"{found.model} version {found.champion_version}" if found.champion_version else ""
+    return f"{before} stays the {alias}" if before else f"{found.model}: the candidate was {found.decision}"
 
 
 def _lede(run: RunReport, chosen: Evaluation | None) -> str:
     found = run.sections.registration
     if found and found.reasons and not run.failures():
-        return " ".join(reason.rstrip(".") + "." for reason in found.reasons[:2])
+        text = " ".join(reason.rstrip(".") + "." for reason in found.reasons[:2])
+        return text[:1].upper() + text[1:]
     if run.failures():
         waiting = sum(task.shown_state in ("SKIPPED", "PENDING", "CANCELLED") for task in run.tasks)
         finished = sum(task.shown_state in ("SUCCEEDED", "CACHED") for task in run.tasks)
@@ -132,7 +138,7 @@ def _mlflow(run: RunReport) -> Link | None:
 
 def _score(run: RunReport, chosen: Evaluation) -> Score:
     evaluations, found = run.sections.evaluations, run.sections.registration
-    champion = found.champion if found else None
+    champion = found.champion if found and not found.unchanged else None
     low, high = chosen.accuracy.low, chosen.accuracy.high
     between = (
         f", 95% interval {wording.decimal(low)} {wording.DASH} {wording.decimal(high)}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from intermodal.report import wording
 from intermodal.report.charts import DagNode, draw_dag
 from intermodal.report.model import RunReport
-from intermodal.report.sections import Estimate, Registration
-from intermodal.report.views.parts import Block, Blocks, Card, Section, chart
+from intermodal.report.scores import Estimate
+from intermodal.report.sections import Registration
+from intermodal.report.views.parts import Block, Blocks, Card, Column, Row, Section, Table, cells, chart
 from intermodal.report.views.pipeline import artifact_table
 
 
@@ -15,11 +18,27 @@ def registration_section(found: Registration | None) -> Section | None:
     if not found or not (found.decision or found.model or found.reasons):
         return None
     version = f"{found.model} version {found.version}" if found.version else found.model
-    pairs = [("Decision", found.decision), ("Model", version), ("Alias", found.alias), ("Candidate", found.candidate)]
+    pairs = [("Decision", found.decision), ("Model", version), ("Alias", found.alias)]
     pairs += [("Accuracy", _estimate(found.accuracy)), ("Champion before", _champion(found))]
     pairs += [("Because" if index == 0 else "", reason) for index, reason in enumerate(found.reasons)]
     shown = tuple((name, value) for name, value in pairs if value)
-    return Section("registration", "Registration", Blocks(blocks=(Block(pairs=shown),)))
+    blocks = (Block(pairs=shown, table=_compared(found)),)
+    return Section("registration", "Registration", Blocks(blocks=blocks), "by the champion gate")
+
+
+def _compared(found: Registration) -> Table | None:
+    """Candidate and champion, score by score; None when there was no champion to compare with."""
+    rows = tuple(
+        Row(cells(name.replace("_", " "), *(_score(scores.get(side)) for side in ("candidate", "champion"))))
+        for name, scores in found.compared.items()
+        if scores.get("champion") is not None
+    )
+    columns = (Column("Score"), Column("Candidate", True), Column("Champion before", True))
+    return Table("Candidate and champion on the same test split", columns, rows) if rows else None
+
+
+def _score(value: Any) -> str:
+    return wording.decimal(value) if isinstance(value, int | float) else wording.DASH
 
 
 def lineage_section(run: RunReport) -> Section | None:

@@ -135,4 +135,4 @@ def _artifact(name: str, row: ArtifactRow) -> tuple[Cell, ...]:
     where = Markup('<span class="mono small wrap">{}</span>').format(row.uri) if row.uri else ""
     rows = Cell(wording.count(row.rows), row.rows) if row.rows is not None else Cell("")
     size = Cell(wording.size(row.bytes), row.bytes) if row.bytes is not None else Cell("")
-    return cells(name, row.type, rows, size, short, where)
+    return cells(name, row.type.removeprefix("system."), rows, size, short, where)

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from intermodal.report import wording
+from intermodal.report.charts import sparkline
 from intermodal.report.model import RunReport
+from intermodal.report.views.parts import chart
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure of the strip, with a few words below it."""
+    """One figure of the strip, with a few words below it and perhaps a small drawing beside it."""
 
     name: str
     value: str
     under: str = ""
+    drawing: Markup = Markup("")
 
 
 def tiles_of(run: RunReport) -> Iterator[Tile]:
@@ -48,7 +53,11 @@ def _data_tiles(run: RunReport) -> Iterator[Tile]:
     apart, profile = run.sections.quarantines, run.sections.profile
     rows = next((item.rows_in for item in apart if item.rows_in), None) or profile.get("rows")
     if rows:
-        yield Tile("Reviews in", wording.count(rows), "rows read from the source")
+        months = [float(month["rows"]) for month in profile.get("by_month") or []]
+        drawing = chart(sparkline(months, title="Reviews a month")) if len(months) > 5 else Markup("")
+        dates = profile.get("dates") or {}
+        span = f"{dates['first']} to {dates['last']}" if dates.get("first") else "read from the source"
+        yield Tile("Reviews in", wording.count(rows), span, drawing)
     if apart:
         total = sum(item.rows for item in apart)
         yield Tile(

@@ -129,7 +129,7 @@ def records_table(records: Sequence[Mapping[str, Any]], caption: str) -> Table:
 
 def _numeric(records: Iterable[Mapping[str, Any]], name: str) -> bool:
     values = [record[name] for record in records if record.get(name) is not None]
-    return bool(values) and all(isinstance(value, int | float) for value in values)
+    return bool(values) and all(isinstance(value, int | float) or str(value).isdecimal() for value in values)
 
 
 def _columns(records: Iterable[Mapping[str, Any]]) -> list[str]:
