@@ -50,16 +50,21 @@ def _chosen(runs: Path, run: str, task: str) -> tuple[RunRecord, str]:
     from intermodal.runtime.record import find_record, list_records
 
     newest = next(iter(list_records(runs)), None)
-    if run and not task and newest is not None and newest.task(run) is not None:
-        return newest, run
+    if run and not task and newest is not None and (alone := _task_named(newest, run)):
+        return newest, alone
     record = find_record(runs, run)
-    if task and record.task(task) is None:
+    if task and not _task_named(record, task):
         raise UsageError(
             f"run {record.run_id} has no such task",
             seen=task,
             expected=", ".join(item.name for item in record.tasks) or "none: no task has started",
         )
-    return record, task
+    return record, _task_named(record, task)
+
+
+def _task_named(record: RunRecord, name: str) -> str:
+    """The task of that name; kfp names the task of step train_model train-model. Empty when there is none."""
+    return next((item.name for item in record.tasks if item.name.replace("_", "-") == name.replace("_", "-")), "")
 
 
 def _asked(record: RunRecord, task: str) -> list[TaskRecord]:

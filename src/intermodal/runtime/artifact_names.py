@@ -141,16 +141,25 @@ def _of_run(name: str, settings: Settings) -> NamedArtifact:
         raise UsageError("there is no such artifact: no run yet", seen=name, expected=_FORMS)
     record = find_record(settings.runs, run)
     own = artifacts_of(record)
-    found = [item for item in own if wanted in (item.name, item.name.rpartition(".")[0])]
-    if len(found) == 1 or (found and found[0].name == wanted):
+    found = [item for item in own if _means(wanted, item)] or [item for item in own if _means_task(wanted, item)]
+    if len(found) == 1:
         return found[0]
-    others = [item.run_id for item in records if any(have.name == wanted for have in artifacts_of(item))]
+    others = [item.run_id for item in records if any(_means(wanted, have) for have in artifacts_of(item))]
     raise UsageError(
         f"run {record.run_id} has no artifact of that name",
         seen=wanted,
         expected=", ".join(_nearest(wanted, [item.name for item in found or own])) or "none: it made no artifact",
         next_step=f"name it {others[0]}:{wanted}" if others else f"intermodal status {record.run_id} lists them",
     )
+
+
+def _means(wanted: str, item: NamedArtifact) -> bool:
+    """Whether a name is that of an artifact; kfp names the task of step train_model train-model."""
+    return wanted.replace("_", "-") == item.name.replace("_", "-")
+
+
+def _means_task(wanted: str, item: NamedArtifact) -> bool:
+    return wanted.replace("_", "-") == item.name.rpartition(".")[0].replace("_", "-")
 
 
 def _nearest(wanted: str, names: Iterable[str]) -> list[str]:
