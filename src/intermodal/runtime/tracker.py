@@ -12,6 +12,7 @@ from intermodal.core.manifest import Manifest
 from intermodal.errors import IntermodalError
 from intermodal.runtime.outcome import Outcome
 from intermodal.runtime.record import RunRecord, TaskRecord
+from intermodal.store.inputs import resolve_input
 from intermodal.store.locate import read_manifest
 from intermodal.tracking.recorder_process import RecorderProcess, RunIds
 
@@ -108,8 +109,9 @@ class Tracker:
         points.append(("intermodal.seconds", task.seconds, 0, milliseconds))
         self._recorder.log_batch(handle, metrics=points, tags=tags)
         for name, output in outcome.outputs.items():
-            if output.schema in _PAGES and not task.cached and not output.uri.startswith("s3://"):
-                self._recorder.log_artifacts(handle, output.uri, name)
+            if output.schema in _PAGES and not task.cached:
+                page = resolve_input(output.uri, self._settings.home / "inputs").path
+                self._recorder.log_artifacts(handle, page, name)
         self._recorder.end(handle, _STATES.get(task.state, "KILLED"))
 
     def end_run(self, record: RunRecord, report: Path | None) -> None:

@@ -58,6 +58,10 @@ class Containers(Launcher):
             return vanished(context.task, 143)
         return Outcome.load(context.outcome) or vanished(context.task, int(code.value))
 
+    def terminate(self) -> None:
+        """See `Launcher.terminate`."""
+        self._stopped.set()
+
     def stop(self) -> None:
         """See `Launcher.stop`."""
         import docker

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -60,8 +59,12 @@ class Launcher(ABC):
         """
 
     @abstractmethod
+    def terminate(self) -> None:
+        """Tell whatever runs to stop, without waiting; called from a signal handler."""
+
+    @abstractmethod
     def stop(self) -> None:
-        """Stop whatever runs; called from another thread, or from a signal handler."""
+        """Stop whatever runs, and wait until it has."""
 
 
 class InProcess(Launcher):
@@ -77,8 +80,11 @@ class InProcess(Launcher):
         launch.watch()
         return outcome
 
+    def terminate(self) -> None:
+        """See `Launcher.terminate`: the step runs in the thread that is interrupted."""
+
     def stop(self) -> None:
-        """See `Launcher.stop`: the step runs in the thread that was interrupted, so it has stopped."""
+        """See `Launcher.stop`: the step ran in the thread that was interrupted, so it has stopped."""
 
 
 class Subprocess(Launcher):
@@ -88,7 +94,6 @@ class Subprocess(Launcher):
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._lock = threading.Lock()
         self._stopped = False
 
     def run(self, launch: Launch) -> Outcome:
@@ -106,26 +111,26 @@ class Subprocess(Launcher):
                 env=self._environment(launch),
                 start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops its tasks in order
             )
-        with self._lock:
-            self._running.add(process)
+        self._running.add(process)
         if self._stopped:
             self.stop()
         launch.started(process.pid)
         _wait(process, launch.watch)
-        with self._lock:
-            self._running.discard(process)
+        self._running.discard(process)
         return Outcome.load(context.outcome) or vanished(context.task, process.returncode)
+
+    def terminate(self) -> None:
+        """See `Launcher.terminate`; it takes no lock, because a signal handler calls it."""
+        self._stopped = True
+        for process in tuple(self._running):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
 
     def stop(self) -> None:
         """See `Launcher.stop`: SIGTERM, and SIGKILL for what does not listen."""
-        self._stopped = True
-        with self._lock:
-            running = list(self._running)
-        for process in running:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+        self.terminate()
         end = time.monotonic() + GRACE_SECONDS
-        for process in running:
+        for process in tuple(self._running):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, end - time.monotonic()))
             with contextlib.suppress(ProcessLookupError, PermissionError):

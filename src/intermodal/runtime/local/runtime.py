@@ -122,6 +122,7 @@ def _guarded(engine: Engine, launcher: Launcher, work: Callable[[Engine], bool])
         with _stoppable(engine, launcher):
             return work(engine), None
     except (KeyboardInterrupt, Interrupted):
+        launcher.stop()
         return False, Interrupted("the run was interrupted", next_step="run the same command again to continue")
     except IntermodalError as raised:
         return False, raised
@@ -199,7 +200,7 @@ def _stoppable(engine: Engine, launcher: Launcher) -> Iterator[None]:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         engine.interrupted = True
-        launcher.stop()
+        launcher.terminate()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
