@@ -85,13 +85,14 @@ def _votes() -> tuple[Constraint, ...]:
 
 
 def _texts() -> tuple[Constraint, ...]:
-    since = "review_date >= DATE '1995-07-01'"
+    # Fixed ends, the opening of Amazon and a far year: with today's date equal data would not give equal reports.
+    dated = "review_date BETWEEN DATE '1995-07-01' AND DATE '2099-12-31'"
     return (
         _one("isComplete", "review_body"),
         _one("hasMinLength", "review_body", Assertion(">=", 1)),
         _one("isComplete", "review_headline"),
         _one("isComplete", "product_title"),
         _one("isComplete", "review_date"),
-        Constraint("satisfies", ("review_date",), name="written since Amazon opened", predicate=since),
+        Constraint("satisfies", ("review_date",), name="written when it can have been", predicate=dated),
         _one("hasMean", "star_rating", Assertion("between", 1.5, 4.8), "the ratings lean to one side"),
     )

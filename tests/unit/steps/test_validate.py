@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import filecmp
 import json
 import os
@@ -168,6 +169,14 @@ def test_the_same_suite_as_warning_does_not_stop(tmp_path):
     assert run.error is None
     assert run.document["status"] == "Warning"
     assert len(run.rows("clean")) == 202
+
+
+def test_dates_that_cannot_be_are_told(tmp_path):
+    dates = [datetime.date(2115, 3, 1), datetime.date(1970, 1, 1), None, *[datetime.date(2015, 3, 1)] * 97]
+    run = run_on(tmp_path, reviews(100, review_date=pa.array(dates, pa.date32())))
+    told = run.constraint("satisfies(written when it can have been)")
+    assert (told["level"], told["rows_failed"], told["value"]) == ("Warning", 3, 0.97)
+    assert [sample["values"]["review_date"] for sample in told["samples"]] == ["2115-03-01", "1970-01-01", None]
 
 
 def test_too_many_bad_rows_fail_the_default_suite(tmp_path):
