@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import shutil
 import time
 import uuid
@@ -13,16 +15,23 @@ _ONE_DAY = 86_400.0
 
 
 def attempt_name() -> str:
-    """A name that no other attempt has; it starts with the process's number.
+    """A name that no other attempt has; it starts with the process's number and the machine's mark.
 
     Inside a container process numbers mean nothing to the host, so the name says so instead.
     """
     owner = "container" if os.environ.get(CONTAINER_VARIABLE) else str(os.getpid())
-    return f"{owner}-{uuid.uuid4().hex[:12]}"
+    return f"{owner}-{machine_mark()}-{uuid.uuid4().hex[:12]}"
+
+
+def machine_mark() -> str:
+    """Six digits that tell machines which share a directory apart."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
 
 def remove_abandoned(root: Path) -> list[str]:
     """Remove the directories of attempts whose process is gone.
+
+    Of another machine's attempts, and of containers', nothing is known: they go when a day has passed.
 
     Args:
         root: The directory that holds them; absent is fine.
@@ -56,8 +65,8 @@ def _answers(number: int) -> bool:
 
 
 def _is_abandoned(item: Path) -> bool:
-    owner = item.name.partition("-")[0]
-    if owner.isdigit():
+    owner, machine, *_ = (*item.name.split("-"), "")
+    if owner.isdigit() and machine == machine_mark():
         return not process_alive(int(owner))
     try:
         return time.time() - item.stat().st_mtime > _ONE_DAY

@@ -79,11 +79,13 @@ def _changed(label: str, old: dict[str, Any], new: dict[str, Any], *, show: bool
     for name in sorted(set(old) | set(new)):
         if old.get(name) == new.get(name) and (name in old) == (name in new):
             continue
-        detail = f": {_short(old.get(name))} → {_short(new.get(name))}" if show else " changed"
+        detail = f": {_short(old, name)} → {_short(new, name)}" if show else " changed"
         lines.append(f"{label} {name}{detail}")
     return lines
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, default=str)
+def _short(values: dict[str, Any], name: str) -> str:
+    if name not in values:
+        return "none"
+    text = json.dumps(values[name], default=str)
     return text if len(text) <= 40 else text[:39] + "…"

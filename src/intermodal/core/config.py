@@ -50,21 +50,34 @@ def load_settings(directory: Path | None = None) -> Settings:
         The settings, with an absolute home.
 
     Raises:
-        UsageError: `intermodal.toml` is not valid TOML.
+        UsageError: `intermodal.toml` is not valid TOML, or a setting in it is no text.
     """
-    extra = _read_file((directory or Path.cwd()) / CONFIG_NAME)
-    general = extra.get("intermodal", {})
-    home = Path(os.environ.get("INTERMODAL_HOME") or general.get("home") or ".intermodal").expanduser().absolute()
-    store = os.environ.get("INTERMODAL_STORE") or general.get("store") or str(home / "store")
-    mlflow = extra.get("mlflow", {})
+    path = (directory or Path.cwd()) / CONFIG_NAME
+    extra = _read_file(path)
+
+    def setting(variable: str, section: str, key: str, default: str) -> str:
+        return os.environ.get(variable) or _text(extra, section, key, path) or default
+
+    home = Path(setting("INTERMODAL_HOME", "intermodal", "home", ".intermodal")).expanduser().absolute()
+    store = setting("INTERMODAL_STORE", "intermodal", "store", str(home / "store")).removeprefix("file://")
     return Settings(
         home=home,
-        store=store if "://" in store else str(Path(store).expanduser().absolute()),
-        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI")
-        or mlflow.get("tracking_uri")
-        or f"sqlite:///{home}/mlflow.db",
-        experiment=os.environ.get("MLFLOW_EXPERIMENT_NAME") or mlflow.get("experiment") or "intermodal",
+        store=store.rstrip("/") if "://" in store else str(Path(store).expanduser().absolute()),
+        tracking_uri=setting("MLFLOW_TRACKING_URI", "mlflow", "tracking_uri", f"sqlite:///{home}/mlflow.db"),
+        experiment=setting("MLFLOW_EXPERIMENT_NAME", "mlflow", "experiment", "intermodal"),
         extra=extra,
+    )
+
+
+def _text(extra: dict[str, Any], section: str, key: str, path: Path) -> str:
+    """A setting of the file; empty when it is not there."""
+    fields = extra.get(section, {})
+    value = fields.get(key, "") if isinstance(fields, dict) else fields
+    if isinstance(value, str) and isinstance(fields, dict):
+        return value
+    where = f"{section}.{key}" if isinstance(fields, dict) else section
+    raise UsageError(
+        f"{path}: {where} has the wrong type", seen=repr(value), expected=f'a line {key} = "…" under [{section}]'
     )
 
 

@@ -80,14 +80,14 @@ def _classify(function: Callable[..., Any], name: str, item: inspect.Parameter) 
     )
 
 
-def _element(item: inspect.Parameter) -> type:
+def _element(item: inspect.Parameter) -> Any:
     """Type of the elements of a list or the values of a dict, innermost, when the annotation says."""
     from kfp.dsl.types.type_annotations import maybe_strip_optional_from_annotation
 
     inner = maybe_strip_optional_from_annotation(item.annotation)
     while typing.get_origin(inner) in (list, dict):
         inner = typing.get_args(inner)[-1]
-    return inner if isinstance(inner, type) and inner not in (list, dict) else object
+    return inner if inner in PLAIN_TYPES and inner not in (list, dict) else object
 
 
 def _spelled(annotation: Any) -> str:

@@ -1,9 +1,13 @@
-"""The digest of a step's source: its own file and every first-party module it imports.
+"""The digest of a step's source: its own file and every first-party file it depends on.
 
 Imports are read from the syntax tree, the ones inside functions included, so that nothing is imported
-to find out. Only modules of the step's own top-level package count: third-party packages enter the
-cache key through the environment's digest. The machinery that does not change what a step computes
-(the step contract, the errors) is left out, or every release would recompute everything.
+to find out. First-party is the step's own package, whatever is not installed (a module beside the
+step's, say), and this package. Installed packages enter the cache key through the environment's digest.
+The machinery that does not change what a step computes (the step contract, the errors) is left out, or
+every release would recompute everything.
+
+Beside modules count the data they come with: templates and the like inside their packages, and every
+file beside a module that its source names.
 """
 
 from __future__ import annotations
@@ -11,11 +15,26 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import re
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-DATA_SUFFIXES = (".html", ".jinja", ".j2", ".css", ".js", ".json", ".txt", ".svg")
+DATA_SUFFIXES = (".html", ".jinja", ".j2", ".css", ".js", ".json", ".txt", ".svg", ".csv", ".toml", ".yaml", ".yml")
 MACHINERY = ("intermodal.core", "intermodal.errors", "intermodal.cli", "intermodal.runtime", "intermodal.store")
+_THIS_PACKAGE = "intermodal"
+_FILE_NAME = re.compile(r"[\w][\w./-]{0,100}\.\w{1,12}")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a module lies: its file, none for a namespace, and the folders of its submodules."""
+
+    file: Path | None
+    folders: tuple[Path, ...]
 
 
 def source_files(target: str) -> dict[str, str]:
@@ -25,21 +44,21 @@ def source_files(target: str) -> dict[str, str]:
         target: "module:function".
 
     Returns:
-        Module name → sha256 of its file, in the order of the names.
+        Module name (or module/file for data) → sha256 of its file, in the order of the names.
     """
     first = target.partition(":")[0]
     package = first.partition(".")[0]
     digests: dict[str, str] = {}
-    waiting = [first]
+    waiting, seen = [first], {first}
     while waiting:
         name = waiting.pop()
-        path = _file_of(name)
-        if name in digests or path is None:
-            continue
-        digest, imported = _read(path, name)
-        digests[name] = digest
-        digests |= _data_files(path, name)
-        waiting += [item for item in imported if item.partition(".")[0] == package and not _is_machinery(item)]
+        place = _find(name)
+        imported = _digest_module(name, place.file, digests) if place and place.file else ()
+        # Importing a.b.c runs a and a.b too.
+        parent = name.rpartition(".")[0]
+        new = {item for item in (*imported, parent) if item and item not in seen and _counts(item, package)}
+        seen |= new
+        waiting += sorted(new)
     return dict(sorted(digests.items()))
 
 
@@ -49,52 +68,94 @@ def source_digest(files: dict[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _data_files(path: Path, module: str) -> dict[str, str]:
-    """Templates, style sheets and the like that lie in the same package as a module."""
-    if path.name != "__init__.py":
-        return {}
-    found = [item for item in sorted(path.parent.rglob("*")) if item.suffix in DATA_SUFFIXES and item.is_file()]
-    return {
-        f"{module}/{item.relative_to(path.parent)}": hashlib.sha256(item.read_bytes()).hexdigest() for item in found
-    }
-
-
-def _is_machinery(module: str) -> bool:
-    return any(module == name or module.startswith(name + ".") for name in MACHINERY)
-
-
-@lru_cache(maxsize=4096)
-def _file_of(module: str) -> Path | None:
-    parent = module.rpartition(".")[0]
-    holder = _file_of(parent) if parent else None
-    if holder is not None and holder.name != "__init__.py":
-        return None  # `module` is a name inside a plain module: asking for it would import that module
-    try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):
-        return None
-    if found is None or not found.origin or not found.origin.endswith(".py"):
-        return None
-    return Path(found.origin)
-
-
-def _read(path: Path, module: str) -> tuple[str, tuple[str, ...]]:
-    """sha256 of a file, and the modules it may import; remembered while the file is unchanged."""
+def _digest_module(name: str, path: Path, digests: dict[str, str]) -> tuple[str, ...]:
+    """Add a module's digest, and those of its data; the modules it imports."""
     stat = path.stat()
-    return _parse(str(path), module, stat.st_mtime_ns, stat.st_size)
+    digests[name], imported, named = _parse(str(path), name, stat.st_mtime_ns, stat.st_size)
+    for item in {*_package_data(path), *(path.parent / text for text in named)}:
+        if item.is_file():
+            key = f"{name}/{item.relative_to(path.parent).as_posix()}"
+            digests[key] = hashlib.sha256(item.read_bytes()).hexdigest()
+    return imported
+
+
+def _package_data(path: Path) -> Iterator[Path]:
+    """Templates, style sheets and the like inside a package, outside its subpackages."""
+    if path.name != "__init__.py":
+        return
+    waiting = [path.parent]
+    while waiting:
+        for item in waiting.pop().iterdir():
+            if item.is_dir() and not (item / "__init__.py").exists():
+                waiting.append(item)
+            elif item.suffix in DATA_SUFFIXES:
+                yield item
+
+
+def _counts(module: str, package: str) -> bool:
+    """Whether a module is first-party, and no machinery."""
+    if module == _THIS_PACKAGE or any(module == name or module.startswith(name + ".") for name in MACHINERY):
+        return False
+    top = module.partition(".")[0]
+    return top in (package, _THIS_PACKAGE) or _is_uninstalled(top)
+
+
+def _is_uninstalled(top: str) -> bool:
+    """Whether a top-level module lies outside the standard library and the installed packages."""
+    if top in sys.stdlib_module_names:
+        return False
+    place = _find(top)
+    locations = [*place.folders, *([place.file] if place.file else [])] if place else []
+    installed = tuple(Path(sysconfig.get_paths()[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return bool(locations) and not any(
+        item.is_relative_to(root) or {"site-packages", "dist-packages"} & set(item.parts)
+        for item in locations
+        for root in installed
+    )
+
+
+def _find(module: str) -> _Place | None:
+    """Where a module lies; only for its top-level name is Python's own machinery asked, which imports nothing."""
+    parent, _, name = module.rpartition(".")
+    if not parent:
+        return _find_top(module)
+    holder = _find(parent)
+    for folder in holder.folders if holder else ():
+        if (folder / name / "__init__.py").is_file():
+            return _Place(folder / name / "__init__.py", (folder / name,))
+        if (folder / f"{name}.py").is_file():
+            return _Place(folder / f"{name}.py", ())
+        if (folder / name).is_dir():
+            return _Place(None, (folder / name,))
+    return None
+
+
+def _find_top(name: str) -> _Place | None:
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if found is None:
+        return None
+    file = Path(found.origin) if found.origin and found.origin.endswith(".py") else None
+    return _Place(file, tuple(Path(item) for item in found.submodule_search_locations or ()))
 
 
 @lru_cache(maxsize=4096)
-def _parse(path: str, module: str, _modified: int, _size: int) -> tuple[str, tuple[str, ...]]:
+def _parse(path: str, module: str, _modified: int, _size: int) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """sha256, imported modules and named files of a source file; remembered while it is unchanged."""
     text = Path(path).read_bytes()
     package = module if path.endswith("__init__.py") else module.rpartition(".")[0]
     names: list[str] = []
+    files: list[str] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names += _from_names(node, package)
-    return hashlib.sha256(text).hexdigest(), tuple(dict.fromkeys(names))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _FILE_NAME.fullmatch(node.value):
+            files.append(node.value)
+    return hashlib.sha256(text).hexdigest(), tuple(dict.fromkeys(names)), tuple(dict.fromkeys(files))
 
 
 def _from_names(node: ast.ImportFrom, package: str) -> list[str]:

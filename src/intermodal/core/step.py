@@ -56,7 +56,7 @@ class Parameter:
         default: Its default; meaningless when `required`.
         required: True when the signature gives no default.
         doc: Its line of the docstring.
-        element: Type of the elements of a list or the values of a dict; `object` when not said.
+        element: Innermost type of the elements of a list or the values of a dict; `object` when not said.
     """
 
     name: str

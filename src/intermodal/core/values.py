@@ -14,7 +14,6 @@ from typing import Any
 from intermodal.core.step import Parameter
 from intermodal.errors import UsageError
 
-_LARGEST = 2**53  # beyond it a double, which is how KFP carries a number, is not exact
 _TRUE = ("true", "yes", "1", "on")
 _FALSE = ("false", "no", "0", "off")
 
@@ -65,7 +64,7 @@ def canonical(parameter: Parameter, value: Any) -> Any:
     if parameter.type is float and number:
         return float(value)
     if parameter.type is int and number and value == int(value):
-        return _portable(parameter.name, int(value))
+        return int(value)
     if isinstance(value, parameter.type) and parameter.type is not int:
         return value
     raise UsageError(
@@ -103,17 +102,28 @@ def _elements(value: Any, element: type) -> Any:
         return value
     if element is float:
         return float(value)
-    return int(value) if abs(value) <= _LARGEST and value == int(value) else value
+    return int(value) if value == int(value) else value
 
 
 def _portable(name: str, value: Any) -> Any:
-    """The value itself, when KFP can carry every number in it unchanged."""
+    """The value itself, when KFP can carry all that is in it unchanged."""
     if isinstance(value, dict | list | tuple):
         for item in value.values() if isinstance(value, dict) else value:
             _portable(name, item)
+    elif value is None:
+        raise UsageError(
+            f"parameter {name} holds a null, which KFP cannot carry", expected="a value, or no entry at all"
+        )
     elif isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"parameter {name} is not finite", seen=value, expected="a finite number")
-    elif isinstance(value, int) and abs(value) > _LARGEST:
-        expected = f"a whole number between -2^53 and 2^53 ({_LARGEST}), or text"
+    elif isinstance(value, int) and not _fits_a_double(value):
+        expected = "at most 15 digits, or text"
         raise UsageError(f"parameter {name} is too large for KFP to carry exactly", seen=value, expected=expected)
     return value
+
+
+def _fits_a_double(value: int) -> bool:
+    try:
+        return int(float(value)) == value
+    except OverflowError:
+        return False

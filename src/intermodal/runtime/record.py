@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from intermodal.core.attempt import process_alive
+from intermodal.core.attempt import machine_mark, process_alive
 from intermodal.errors import UsageError
 from intermodal.runtime.outcome import write_atomically
 
@@ -70,6 +70,7 @@ class RunRecord:
         state: RUNNING, SUCCEEDED, FAILED or CANCELLED; INTERRUPTED when its process is gone.
         mode: "subprocess", "in-process" or "container".
         process: Number of the process that runs it.
+        machine: Mark of the machine that runs it.
         directory: Working directory it was started in.
         started: UTC time, ISO 8601.
         seconds: Wall seconds.
@@ -87,6 +88,7 @@ class RunRecord:
     state: str = RUNNING
     mode: str = "subprocess"
     process: int = 0
+    machine: str = field(default_factory=machine_mark)
     directory: str = ""
     started: str = ""
     seconds: float = 0.0
@@ -111,8 +113,8 @@ class RunRecord:
 
     @property
     def abandoned(self) -> bool:
-        """Whether it says RUNNING though its process is gone."""
-        return self.state == RUNNING and not process_alive(self.process)
+        """Whether it says RUNNING though its process is gone, as far as this machine can tell."""
+        return self.state == RUNNING and self.machine == machine_mark() and not process_alive(self.process)
 
 
 def new_run_id(pipeline: str) -> str:
