@@ -1,6 +1,5 @@
 """One definition of a step gives a KFP component that others can run without us."""
 
-import json
 import os
 import subprocess
 import sys
@@ -53,8 +52,6 @@ def test_the_yaml_is_loaded_again_with_the_same_interface(written: Path):
         again(data=component(toy_steps.make)(n=4).outputs["data"])
 
     assert "toy_steps:spread" in str(around.pipeline_spec)
-        around.configmap if hasattr(around, "configmap") else str(around.pipeline_spec)
-    )
 
 
 def test_a_function_a_name_and_a_target_give_the_same_component(tmp_path: Path):
