@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from intermodal.core.manifest import MANIFEST_NAME
 from intermodal.errors import UsageError
 
 EXTENSIONS = {
@@ -127,7 +128,8 @@ def choose_files(source: str, folder: str) -> list[SourceFile]:
         UsageError: Both are given, or neither, or nothing matches.
         StoreFailed: S3 did not answer, or refused.
     """
-    made = _find_local(folder) if folder else []
+    found = _find_local(folder) if folder else []
+    made = [item for item in found if item.name.rpartition("/")[2] != MANIFEST_NAME]
     if source and made:
         seen = f"source={source} and {len(made)} files of an earlier step"
         raise UsageError("two sources of reviews", seen=seen, expected="a source, or the input raw, not both")
