@@ -81,7 +81,7 @@ def make_manifest(made: MadeOutput, folder: Path, origin: Origin) -> Manifest:
     _, files = describe_files(folder)
     rows, columns = _parquet_facts(folder, [item.path for item in files])
     metadata = dict(made.metadata)
-    stated = metadata.get("rows")
+    stated = None if made.schema in _METRIC_SCHEMAS else metadata.get("rows")
     return Manifest(
         type=made.schema,
         layout=layout,
