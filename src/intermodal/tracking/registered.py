@@ -21,7 +21,7 @@ from typing import Any
 
 from intermodal.core.config import load_settings
 from intermodal.tracking.models import DIGEST_TAG
-from intermodal.tracking.store_init import is_database, sqlite_path
+from intermodal.tracking.store_init import sqlite_path
 
 _SECONDS = 10.0
 # Servers answer a missing alias with the one code, and a missing model with the other.
@@ -71,13 +71,13 @@ def version_exists(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _ask(uri: str, name: str, version: str, alias: str) -> _Found:
+    registry = os.environ.get("MLFLOW_REGISTRY_URI") or uri
     with contextlib.suppress(_NotUnderstoodError):
-        path = sqlite_path(uri)
-        if path and not os.environ.get("MLFLOW_REGISTRY_URI"):
+        if path := sqlite_path(registry):
             return _ask_sqlite(str(path), name, version, alias)
-        if uri.startswith(("http://", "https://")) and not os.environ.get("MLFLOW_REGISTRY_URI"):
-            return _ask_server(uri.rstrip("/"), name, version, alias)
-    return _ask_client(uri, name, version, alias)
+        if registry.startswith(("http://", "https://")):
+            return _ask_server(registry.rstrip("/"), name, version, alias)
+    return _ask_client(uri, registry, name, version, alias)
 
 
 def _ask_sqlite(path: str, name: str, version: str, alias: str) -> _Found:
@@ -139,15 +139,15 @@ def _authorization() -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"} if user else {}
 
 
-def _ask_client(uri: str, name: str, version: str, alias: str) -> _Found:
+def _ask_client(uri: str, registry: str, name: str, version: str, alias: str) -> _Found:
     from intermodal.tracking.mlflow_import import set_defaults
 
-    if not is_database(uri) and not uri.startswith("http"):
-        raise ValueError(f"{uri!r} is no registry")
+    if registry == "off":
+        raise ValueError("MLflow is switched off")
     set_defaults()
     import mlflow
 
-    client = mlflow.MlflowClient(uri, os.environ.get("MLFLOW_REGISTRY_URI") or uri)
+    client = mlflow.MlflowClient(uri, registry)
     found = _or_none(lambda: client.get_model_version(name, version))
     held = _or_none(lambda: client.get_model_version_by_alias(name, alias))
     return _Found(found and found.tags.get(DIGEST_TAG, ""), held is not None)

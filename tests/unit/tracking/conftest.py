@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mlflow_cases import Store
 
 from intermodal.tracking.store_init import ensure_store
+from mlflow_cases import Store
 
 
 @pytest.fixture(scope="session")
