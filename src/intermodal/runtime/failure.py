@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -26,16 +27,19 @@ def failure_of(error: BaseException, task: str) -> IntermodalError:
     """
     if isinstance(error, IntermodalError):
         return error
-    if isinstance(error, KeyboardInterrupt | SystemExit):
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "BdbQuit":  # `q` in the debugger
         return Interrupted(f"task {task} was interrupted", next_step="run the same command again to continue")
-    _print_traceback(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, SystemExit):
+        expected = "a step that returns, or raises what went wrong"
+        return StepFailed(f"task {task} ended the process", seen=f"sys.exit({error.code!r})", expected=expected)
+    if is_disk_full(error):
         return StoreFailed(
             f"task {task} ran out of disk space",
             seen=error,
             expected="free space",
             next_step="free some space, or set INTERMODAL_HOME to a larger disk; then run the same command again",
         )
+    _print_traceback(error)
     if isinstance(error, MemoryError):
         return StepFailed(f"task {task} ran out of memory", seen=error, next_step="give it more memory, or less data")
     return StepFailed(
@@ -43,6 +47,12 @@ def failure_of(error: BaseException, task: str) -> IntermodalError:
         seen=_place(error),
         next_step="read the last lines of its log; --debug stops at a breakpoint() in the step",
     )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that the disk is full: the system's own, ours, or a library's with the system's words."""
+    known = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return known or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _print_traceback(error: BaseException) -> None:

@@ -59,6 +59,9 @@ def key_parts(spec: StepSpec, task: TaskInput, settings: Settings, image: str = 
         environment=environment_versions(spec.needs.image),
         image=image,
         parameters=parameters,
-        inputs={name: [input_digest(item.uri) for item in items] for name, items in sorted(task.inputs.items())},
+        inputs={
+            name: [input_digest(item.uri, settings.store) for item in items]
+            for name, items in sorted(task.inputs.items())
+        },
         sources=sources,
     )

@@ -7,6 +7,7 @@ pipelines, and it is the same on a laptop, in a pod and in a SageMaker job.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import shutil
@@ -25,10 +26,11 @@ from intermodal.core.executor_input import TaskInput
 from intermodal.core.manifest import Origin
 from intermodal.core.source import source_digest
 from intermodal.core.step import StepSpec, spec_of
+from intermodal.runtime.answer import returned_values, write_executor_output
 from intermodal.runtime.context import TaskContext
-from intermodal.runtime.failure import failure_of
+from intermodal.runtime.failure import failure_of, is_disk_full
 from intermodal.runtime.keys import key_parts
-from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome, write_atomically
+from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.revalidate import still_valid
 from intermodal.store.cache_index import CachedResult, CacheIndex
 from intermodal.store.inputs import ResolvedInput, resolve_input
@@ -95,7 +97,7 @@ def look_up(task: Task) -> tuple[KeyParts, CachedResult | None, str]:
 
 def serve(task: Task, result: CachedResult, why: str, started: float) -> Outcome:
     """Answer a task with a remembered result."""
-    _write_executor_output(task.given, result)
+    write_executor_output(task.given, result)
     return Outcome.of_result(result, CACHED, why, time.monotonic() - started)
 
 
@@ -107,21 +109,22 @@ def _hit_or_work(task: Task, started: float) -> Outcome:
     staging.mkdir(parents=True)
     try:
         result = _work(task, parts, staging, started)
-    except BaseException:
-        _keep_remains(staging / "outputs", task.context.folder / "failed")
+    except Exception as error:
+        if not is_disk_full(error):
+            _keep_remains(staging / "outputs", task.context.folder / "failed")
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    _write_executor_output(task.given, result)
+    write_executor_output(task.given, result)
     return Outcome.of_result(result, SUCCEEDED, why, time.monotonic() - started)
 
 
 def _work(task: Task, parts: KeyParts, staging: Path, started: float) -> CachedResult:
     """Call the function, publish what it made, remember it."""
     spec = spec_of(task.function)
-    cache = task.context.settings.home / "inputs"
-    inputs = {name: [resolve_input(item.uri, cache) for item in items] for name, items in task.given.inputs.items()}
+    inputs = _inputs(task)
     answer = _call(task, spec, parts, inputs, staging)
+    values = returned_values(spec, answer)
     made = _made(task.given, answer, staging)
     store = open_store(task.context.settings.store)
     base = f"artifacts/{spec.name}/{parts.key[:16]}-{staging.name}"
@@ -130,11 +133,18 @@ def _work(task: Task, parts: KeyParts, staging: Path, started: float) -> CachedR
     result = CachedResult(
         parts=parts,
         outputs=outputs,
-        values=answer.get("parameterValues", {}),
+        values=values,
         mlflow_run_id=task.context.mlflow_run_id,
         seconds=round(time.monotonic() - started, 3),
     )
     return CacheIndex(store).remember(result, task.context.task, replace=not task.context.use_cache)
+
+
+def _inputs(task: Task) -> dict[str, list[ResolvedInput]]:
+    cache, store = task.context.settings.home / "inputs", task.context.settings.store
+    return {
+        name: [resolve_input(item.uri, cache, store) for item in items] for name, items in task.given.inputs.items()
+    }
 
 
 def _call(
@@ -169,7 +179,7 @@ def _made(given: TaskInput, answer: dict[str, Any], staging: Path) -> list[MadeO
 
 
 def _origin(task: Task, spec: StepSpec, parts: KeyParts, inputs: dict[str, list[ResolvedInput]]) -> Origin:
-    given = {name: task.given.parameters.get(name, "") for name in spec.needs.sources}
+    given = {name: task.given.parameters.get(name, spec.parameter(name).default) for name in spec.needs.sources}
     return Origin(
         step=spec.name,
         task=task.context.task,
@@ -187,19 +197,9 @@ def _origin(task: Task, spec: StepSpec, parts: KeyParts, inputs: dict[str, list[
     )
 
 
-def _write_executor_output(given: TaskInput, result: CachedResult) -> None:
-    """Answer KFP, with the store's URIs in place of the staging paths."""
-    artifacts = {
-        name: {"artifacts": [{"name": given.outputs[name].name or name, "uri": item.uri, "metadata": item.metadata}]}
-        for name, item in result.outputs.items()
-        if name in given.outputs
-    }
-    answer = {"parameterValues": result.values, "artifacts": artifacts}
-    write_atomically(Path(given.output_file), json.dumps({k: v for k, v in answer.items() if v}))
-
-
 def _keep_remains(outputs: Path, folder: Path) -> None:
     """Keep what a failed step had written (a validation report, say) with the task, outside the store."""
     shutil.rmtree(folder, ignore_errors=True)
     if outputs.is_dir() and any(outputs.iterdir()):
-        shutil.copytree(outputs, folder, dirs_exist_ok=True)
+        with contextlib.suppress(OSError):  # the step's own failure is what must be told
+            shutil.move(outputs, folder)

@@ -63,6 +63,8 @@ class Store(ABC):
     def fetch(self, prefix: str, names: list[str], target: Path) -> Path:
         """Make files of a prefix readable as local files.
 
+        A file that is not there is left out: whoever asked compares with the manifest.
+
         Args:
             prefix: Key prefix.
             names: Paths relative to the prefix.
@@ -72,12 +74,14 @@ class Store(ABC):
             The directory that holds the files; `target`, or the store's own.
 
         Raises:
-            StoreFailed: The store did not answer, or a file is missing.
+            StoreFailed: The store did not answer, or refused.
         """
 
     @abstractmethod
     def keys(self, prefix: str) -> Iterator[str]:
-        """All keys under a prefix, sorted.
+        """All keys under a prefix, sorted as text.
+
+        A prefix is a folder: under "a" lies "a/b", and never "ab" or "a" itself; under "" lies everything.
 
         Raises:
             StoreFailed: The store did not answer.
@@ -85,7 +89,7 @@ class Store(ABC):
 
     @abstractmethod
     def remove(self, prefix: str) -> None:
-        """Remove everything under a prefix; absent is fine.
+        """Remove the object of that key, and everything under it as a prefix; absent is fine.
 
         Raises:
             StoreFailed: The store did not answer, or refused.

@@ -6,6 +6,7 @@ two runs that do the same work at the same time, the first to finish wins and th
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from intermodal.core.cachekey import KeyParts, differences
 from intermodal.core.manifest import damage
 from intermodal.errors import ArtifactCorrupt
 from intermodal.store.base import Store
-from intermodal.store.locate import prefix_of, read_manifest
+from intermodal.store.locate import find_manifest
 
 _VERIFY_BYTES = 4 << 30
 NEVER_RAN = "this step has not run yet"
@@ -57,13 +58,20 @@ class CachedResult:
     seconds: float = 0.0
 
     def to_json(self) -> bytes:
-        """The entry's text."""
-        return (json.dumps(asdict(self), indent=1, sort_keys=True, default=str) + "\n").encode()
+        """The entry's text, sealed: plain values lie nowhere else."""
+        fields = json.loads(json.dumps(asdict(self), default=str))
+        return (json.dumps({**fields, "seal": _seal(fields)}, indent=1, sort_keys=True) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> CachedResult:
-        """Read back what `to_json` wrote."""
+        """Read back what `to_json` wrote.
+
+        Raises:
+            ValueError: It was altered; also KeyError or TypeError when it is something else.
+        """
         fields = json.loads(content)
+        if fields.pop("seal") != _seal(fields):
+            raise ValueError("altered")
         fields["parts"] = KeyParts.from_json(fields["parts"])
         fields["outputs"] = {name: CachedOutput(**item) for name, item in fields["outputs"].items()}
         return cls(**fields)
@@ -115,12 +123,24 @@ class CacheIndex:
         return winner
 
     def _why_missed(self, parts: KeyParts) -> str:
-        for key in sorted(self._store.keys(_history(parts.target, ""))):
-            old = self._read_parts(key)
-            if old is not None:
-                changes = differences(old, parts)
-                return "; ".join(changes) if changes else "its remembered result was removed"
-        return NEVER_RAN
+        keys = list(self._store.keys(_history(parts.target, "")))
+        known = [old for key in keys if (old := self._read_parts(key)) is not None]
+        if not known:
+            return NEVER_RAN
+        # Several tasks may share the step: the one that is nearest is the one that is meant.
+        changes = min((differences(old, parts) for old in known), key=len)
+        return "; ".join(changes) if changes else "its remembered result was removed"
+
+    def forget(self, key: str, uri: str) -> None:
+        """Take back the result that an artifact belongs to, so that the work is done again.
+
+        Args:
+            key: Cache key of the result.
+            uri: The artifact; a result that has another in its place is kept.
+        """
+        result = self._load(f"cache/{key}.json")
+        if result is not None and any(item.uri == uri for item in result.outputs.values()):
+            self._store.remove(f"cache/{key}.json")
 
     def _read_parts(self, key: str) -> KeyParts | None:
         content = self._store.read(key)
@@ -133,8 +153,12 @@ class CacheIndex:
         content = self._store.read(key)
         try:
             return CachedResult.from_json(content) if content else None
-        except (ValueError, KeyError, TypeError):
-            return None  # an entry of another version: the work is repeated
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None  # an entry of another version, or altered: the work is repeated
+
+
+def _seal(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _history(target: str, task: str) -> str:
@@ -144,12 +168,12 @@ def _history(target: str, task: str) -> str:
 def _intact(output: CachedOutput) -> bool:
     """Whether an artifact is still what was published; every byte is read where that is cheap."""
     try:
-        manifest = read_manifest(output.uri)
+        found = find_manifest(output.uri)
     except ArtifactCorrupt:
         return False
-    prefix = prefix_of(output.uri)
-    if manifest.digest != output.digest:
+    if found is None or found[1].digest != output.digest:
         return False
+    prefix, manifest = found
     if prefix.startswith("s3://") or manifest.size > _VERIFY_BYTES:
         return True  # read in full, and verified, by the first task that needs it
     return not damage(manifest, Path(prefix))

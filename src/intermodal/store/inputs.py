@@ -11,7 +11,8 @@ from pathlib import Path
 from intermodal.core.attempt import attempt_name
 from intermodal.core.manifest import MANIFEST_NAME, Manifest, Origin, damage, describe_files
 from intermodal.errors import ArtifactCorrupt
-from intermodal.store.locate import open_store, prefix_of, read_manifest
+from intermodal.store.cache_index import CacheIndex
+from intermodal.store.locate import find_manifest, open_store
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,30 @@ class ResolvedInput:
     manifest: Manifest | None
 
 
-def input_digest(uri: str) -> str:
+def input_digest(uri: str, store: str = "") -> str:
     """The digest of an artifact without reading its files, from its manifest.
 
     Args:
         uri: The artifact's URI.
+        store: Root of the artifact store, in which everything has a manifest.
 
     Returns:
-        The manifest's digest; for data without a manifest, the digest of the files themselves.
+        The manifest's digest; for data outside the store, the digest of the files themselves.
 
     Raises:
-        ArtifactCorrupt: There is nothing at the URI, or the manifest was altered.
+        ArtifactCorrupt: There is nothing at the URI, or the manifest is missing or was altered.
     """
-    return read_manifest(uri).digest if prefix_of(uri) else _foreign(uri).digest
+    found = find_manifest(uri)
+    return found[1].digest if found else _foreign(uri, store).digest
 
 
-def resolve_input(uri: str, cache: Path) -> ResolvedInput:
+def resolve_input(uri: str, cache: Path, store: str = "") -> ResolvedInput:
     """Make an input readable, and verify every byte of it.
 
     Args:
         uri: The artifact's URI.
         cache: Directory for copies from remote stores, kept by digest.
+        store: As for `input_digest`; there, the result that a damaged artifact belongs to is forgotten.
 
     Returns:
         The input.
@@ -60,15 +64,14 @@ def resolve_input(uri: str, cache: Path) -> ResolvedInput:
         ArtifactCorrupt: It is missing, or its bytes differ from its manifest.
         StoreFailed: The store did not answer.
     """
-    prefix = prefix_of(uri)
-    if not prefix:
-        return _foreign(uri)
-    manifest = read_manifest(uri)
-    root = Path(prefix.removeprefix("file://")) if "s3://" not in prefix else _fetched(prefix, manifest, cache)
-    problems = damage(manifest, root)
+    found = find_manifest(uri)
+    if found is None:
+        return _foreign(uri, store)
+    prefix, manifest = found
+    root, problems = _verified(prefix, manifest, cache)
     if problems:
-        if root.is_relative_to(cache):
-            shutil.rmtree(root, ignore_errors=True)
+        if store:
+            CacheIndex(open_store(store)).forget(manifest.origin.cache_key, uri)
         raise ArtifactCorrupt(
             f"artifact {uri} is damaged",
             seen="; ".join(problems[:5]),
@@ -79,25 +82,41 @@ def resolve_input(uri: str, cache: Path) -> ResolvedInput:
     return ResolvedInput(uri, manifest.digest, path, manifest)
 
 
-def _fetched(prefix: str, manifest: Manifest, cache: Path) -> Path:
-    target = cache / manifest.digest
-    if target.is_dir():
-        return target
-    partial = cache.parent / "tmp" / attempt_name()
+def _verified(prefix: str, manifest: Manifest, cache: Path) -> tuple[Path, list[str]]:
+    """A local directory with an artifact's files, and what is wrong with them."""
+    if not prefix.startswith("s3://"):
+        root = Path(prefix.removeprefix("file://"))
+        return root, damage(manifest, root)
+    copy = cache / manifest.digest
+    if copy.is_dir() and not damage(manifest, copy):
+        return copy, []
+    shutil.rmtree(copy, ignore_errors=True)  # a copy altered on this machine: the original may be whole
+    _fetch(prefix, manifest, copy)
+    problems = damage(manifest, copy)
+    if problems:
+        shutil.rmtree(copy, ignore_errors=True)
+    return copy, problems
+
+
+def _fetch(prefix: str, manifest: Manifest, copy: Path) -> None:
+    partial = copy.parent.parent / "tmp" / attempt_name()
     partial.mkdir(parents=True)
-    open_store(prefix).fetch("", [item.path for item in manifest.files], partial)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):  # another task fetched the same: its copy is as good
-        os.rename(partial, target)
-    shutil.rmtree(partial, ignore_errors=True)
-    return target
+    try:
+        open_store(prefix).fetch("", [item.path for item in manifest.files], partial)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # another task fetched the same: its copy is as good
+            os.rename(partial, copy)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _foreign(uri: str) -> ResolvedInput:
+def _foreign(uri: str, store: str) -> ResolvedInput:
+    """Data that no task of ours made, an importer's say; inside the store there is no such thing."""
     path = Path(uri.removeprefix("file://"))
-    if "s3://" in uri or not path.exists():
+    ours = store and (f"{uri}/").startswith(f"{store.rstrip('/')}/")
+    if ours or "s3://" in uri or not path.exists():
         raise ArtifactCorrupt(
-            "there is no artifact here: neither a manifest nor a file",
+            "there is no artifact here: " + ("its manifest is missing" if ours else "neither a manifest nor a file"),
             seen=uri,
             expected=f"a path with {MANIFEST_NAME}",
             next_step="run the pipeline again; the step that makes it will be repeated",

@@ -14,6 +14,7 @@ from intermodal.errors import StoreFailed
 from intermodal.store.base import Store
 
 STAGING = ".staging"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LocalStore(Store):
@@ -32,7 +33,7 @@ class LocalStore(Store):
         with _clear_errors("read", key):
             try:
                 return (self._path / key).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
     def write(self, key: str, content: bytes, *, only_if_absent: bool = False) -> bool:
@@ -70,11 +71,10 @@ class LocalStore(Store):
     def keys(self, prefix: str) -> Iterator[str]:
         """See `Store.keys`."""
         base = self._path / prefix
-        found = sorted(item for item in base.rglob("*") if item.is_file()) if base.is_dir() else []
-        for item in found:
-            key = item.relative_to(self._path).as_posix()
-            if not key.startswith(STAGING):
-                yield key
+        with _clear_errors("list", prefix):
+            found = [item for item in base.rglob("*") if item.is_file()] if base.is_dir() else []
+        keys = sorted(item.relative_to(self._path).as_posix() for item in found)
+        yield from (key for key in keys if not key.startswith(f"{STAGING}/"))
 
     def remove(self, prefix: str) -> None:
         """See `Store.remove`."""
@@ -101,10 +101,10 @@ def _clear_errors(verb: str, key: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = error.errno in _FULL or any(f"[Errno {number}]" in str(error) for number in _FULL)  # shutil's, of many
         raise StoreFailed(
             f"the store could not {verb} {key}" + (": the disk is full" if full else ""),
-            seen=f"{error.strerror} ({error.filename or 'no file'})",
+            seen=f"{error.strerror or error} ({error.filename or 'several files'})"[:300],
             expected="free space" if full else "a directory this user may read and write",
             next_step="free some space, or set INTERMODAL_HOME to a larger disk; then run the same command again",
         ) from error

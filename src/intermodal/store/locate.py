@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -41,10 +42,18 @@ def prefix_of(uri: str) -> str:
     Returns:
         The prefix; empty when there is no manifest at either place.
     """
-    for candidate in (uri.rstrip("/"), uri.rstrip("/").rpartition("/")[0]):
-        if candidate and open_store(candidate).read(MANIFEST_NAME) is not None:
-            return candidate
-    return ""
+    return _manifest_at(uri)[0]
+
+
+def find_manifest(uri: str) -> tuple[str, Manifest] | None:
+    """An artifact's prefix and manifest; None where there is no manifest.
+
+    Raises:
+        ArtifactCorrupt: The manifest cannot be read, or was altered.
+        StoreFailed: The store did not answer.
+    """
+    prefix, content = _manifest_at(uri)
+    return (prefix, Manifest.from_json(content.decode("utf-8", "replace"), prefix)) if prefix else None
 
 
 def read_manifest(uri: str) -> Manifest:
@@ -57,12 +66,31 @@ def read_manifest(uri: str) -> Manifest:
         ArtifactCorrupt: There is none, or it cannot be read, or it was altered.
         StoreFailed: The store did not answer.
     """
-    prefix = prefix_of(uri)
-    content = open_store(prefix).read(MANIFEST_NAME) if prefix else None
-    if content is None:
+    found = find_manifest(uri)
+    if found is None:
         raise ArtifactCorrupt(
             "there is no artifact here: its manifest.json is missing",
             seen=uri,
             next_step="run the pipeline again; the step that makes it will be repeated",
         )
-    return Manifest.from_json(content.decode("utf-8", "replace"), prefix)
+    return found[1]
+
+
+def _manifest_at(uri: str) -> tuple[str, bytes]:
+    whole = uri.rstrip("/")
+    content = open_store(whole).read(MANIFEST_NAME) if whole else None
+    if content is not None:
+        return whole, content
+    parent, _, name = whole.rpartition("/")
+    content = open_store(parent).read(MANIFEST_NAME) if parent and not parent.endswith("/") else None
+    return (parent, content) if content is not None and _is_single_file(content, name) else ("", b"")
+
+
+def _is_single_file(content: bytes, name: str) -> bool:
+    """Whether a manifest is that of the single file; one that cannot be read may be, so that this is told."""
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        return True
+    files = fields.get("files") if isinstance(fields, dict) else None
+    return isinstance(files, list) and [item.get("path") for item in files if isinstance(item, dict)] == [name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +48,11 @@ def publish_output(store: Store, made: MadeOutput, staging: Path, prefix: str, o
         The published artifact.
 
     Raises:
-        StepFailed: The step wrote nothing.
+        StepFailed: The step wrote nothing, or a link that leads nowhere.
         StoreFailed: The store did not answer, refused, or is full.
     """
     _write_metrics_file(made)
-    if not made.path.exists():
+    if not made.path.exists() and not made.path.is_symlink():
         raise StepFailed(
             f"the step wrote no output {made.name}",
             seen=f"nothing at {made.path}",
@@ -96,11 +97,30 @@ def make_manifest(made: MadeOutput, folder: Path, origin: Origin) -> Manifest:
 
 def _as_folder(path: Path, folder: Path) -> Path:
     """A directory with what the step wrote: itself, or a new one around its single file."""
+    for link in [path, *sorted(path.rglob("*"))] if path.is_dir() else [path]:
+        if link.is_symlink():
+            _follow(link)
     if path.is_dir():
         return path
     folder.mkdir(parents=True)
     os.rename(path, folder / path.name)
     return folder
+
+
+def _follow(link: Path) -> None:
+    """Put a copy in the place of a link: what it points to lies in another artifact, or is gone tomorrow."""
+    target = link.resolve() if link.exists() else link
+    if target == link or link.parent.resolve().is_relative_to(target):
+        raise StepFailed(
+            "an output holds a link that leads nowhere, or around in a circle",
+            seen=f"{link.name} → {os.readlink(link)}",
+            expected="files, or links to them",
+        )
+    link.unlink()
+    if target.is_dir():
+        shutil.copytree(target, link, ignore=shutil.ignore_patterns(MANIFEST_NAME))
+    else:
+        shutil.copyfile(target, link)
 
 
 def _write_metrics_file(made: MadeOutput) -> None:

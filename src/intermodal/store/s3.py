@@ -65,15 +65,16 @@ class S3Store(Store):
             path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._clear_errors("fetch", f"{prefix}/{name}"):
-                self._client.download_file(self._bucket, self._key(f"{prefix}/{name}"), str(path))
+                self._download(self._key(f"{prefix}/{name}" if prefix else name), path)
         return target
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See `Store.keys`."""
         cut = len(self._prefix) + 1 if self._prefix else 0
+        below = f"{self._key(prefix)}".rstrip("/") + "/" if self._key(prefix) else ""
         pages = self._client.get_paginator("list_objects_v2")
         with self._clear_errors("list", prefix):
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self._key(prefix)):
+            for page in pages.paginate(Bucket=self._bucket, Prefix=below):
                 for item in page.get("Contents", []):
                     yield item["Key"][cut:]
 
@@ -81,11 +82,18 @@ class S3Store(Store):
         """See `Store.remove`; the manifest goes first, so that no half artifact is ever seen."""
         found = sorted(self.keys(prefix), key=lambda key: not key.endswith("manifest.json"))
         with self._clear_errors("remove", prefix):
-            for key in found:
+            for key in [*found, *([prefix] if prefix else [])]:
                 self._client.delete_object(Bucket=self._bucket, Key=self._key(key))
 
+    def _download(self, key: str, path: Path) -> None:
+        try:
+            self._client.download_file(self._bucket, key, str(path))
+        except self._client.exceptions.ClientError as error:
+            if _code(error) not in _ABSENT:
+                raise
+
     def _key(self, key: str) -> str:
-        return f"{self._prefix}/{key}" if self._prefix else key
+        return f"{self._prefix}/{key}".rstrip("/") if self._prefix else key
 
     @contextlib.contextmanager
     def _clear_errors(self, verb: str, key: str) -> Iterator[None]:
@@ -139,10 +147,12 @@ def clear_s3_errors(headline: str) -> Iterator[None]:
 
     try:
         yield
-    except ClientError as error:
-        raise StoreFailed(headline, seen=f"{_code(error)}: {error}", **_advice(_code(error))) from error
-    except (BotoCoreError, Boto3Error) as error:
-        raise StoreFailed(headline, seen=f"{type(error).__name__}: {error}", **_advice(type(error).__name__)) from error
+    except (ClientError, BotoCoreError, Boto3Error) as error:
+        answer = error
+        while not isinstance(answer, ClientError) and isinstance(answer.__context__, ClientError | Boto3Error):
+            answer = answer.__context__  # what an upload was refused for stands behind the upload's own error
+        code = _code(answer) if isinstance(answer, ClientError) else type(answer).__name__
+        raise StoreFailed(headline, seen=f"{code}: {error}", **_advice(code)) from error
 
 
 def _code(error: Any) -> str:
