@@ -79,7 +79,12 @@ def load_tokenizer(directory: Path | str) -> Tokenizer:
         tokenizer = Tokenizer.from_file(str(path)) if path.is_file() else _convert(Path(directory))
     except Exception as error:  # tokenizers raises plain Exception for a file that it cannot parse
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError("the tokenizer of this checkpoint cannot be read", seen=f"{path.parent}: {reason}") from error
+        raise UsageError(
+            "the tokenizer of this checkpoint cannot be read",
+            seen=f"{path.parent}: {reason}",
+            next_step="write it anew where transformers is installed: "
+            "AutoTokenizer.from_pretrained(DIRECTORY).save_pretrained(DIRECTORY)",
+        ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

@@ -52,13 +52,17 @@ def feature_batch(reviews: pa.RecordBatch, texts: pa.Array, ids: Ragged, tokens:
     def lists(values: Any) -> pa.Array:
         return pa.ListArray.from_arrays(pa.array(ids.offsets), pa.array(values))
 
-    size = len(ids.values)
-    ratings = reviews.column("star_rating")
-    columns = {name: reviews.column(name) for name in ("review_id",)} | {"text": texts}
-    columns |= {name: reviews.column(name) for name in ("product_category", "star_rating")}
-    columns |= {"input_ids": lists(ids.values), "input_mask": lists(np.ones(size, np.int8))}
-    columns |= {"segment_ids": lists(np.zeros(size, np.int8))}
-    columns |= {"label_ids": pa.array(ratings.to_numpy() - np.int32(1)), "tokens": pa.array(tokens, pa.int32())}
+    columns = {
+        "review_id": reviews.column("review_id"),
+        "text": texts,
+        "product_category": reviews.column("product_category"),
+        "star_rating": reviews.column("star_rating"),
+        "input_ids": lists(ids.values),
+        "input_mask": lists(np.ones(len(ids.values), np.int8)),
+        "segment_ids": lists(np.zeros(len(ids.values), np.int8)),
+        "label_ids": pa.array(reviews.column("star_rating").to_numpy() - np.int32(1)),
+        "tokens": pa.array(tokens, pa.int32()),
+    }
     return pa.RecordBatch.from_pydict(columns)
 
 
