@@ -75,7 +75,7 @@ def _digest(path: Path, memory: Path) -> str:
 def _read_note(note: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(note.read_text()))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 

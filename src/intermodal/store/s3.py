@@ -74,9 +74,8 @@ class S3Store(Store):
         below = f"{self._key(prefix)}".rstrip("/") + "/" if self._key(prefix) else ""
         pages = self._client.get_paginator("list_objects_v2")
         with self._clear_errors("list", prefix):
-            for page in pages.paginate(Bucket=self._bucket, Prefix=below):
-                for item in page.get("Contents", []):
-                    yield item["Key"][cut:]
+            found = [item["Key"] for page in pages.paginate(Bucket=self._bucket, Prefix=below) for item in _items(page)]
+        yield from sorted(key[cut:] for key in found)  # not every server lists in the order of the text
 
     def remove(self, prefix: str) -> None:
         """See `Store.remove`; the manifest goes first, so that no half artifact is ever seen."""
@@ -153,6 +152,10 @@ def clear_s3_errors(headline: str) -> Iterator[None]:
             answer = answer.__context__  # what an upload was refused for stands behind the upload's own error
         code = _code(answer) if isinstance(answer, ClientError) else type(answer).__name__
         raise StoreFailed(headline, seen=f"{code}: {error}", **_advice(code)) from error
+
+
+def _items(page: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(page.get("Contents", []))
 
 
 def _code(error: Any) -> str:
