@@ -55,16 +55,22 @@ def component(step: str | Callable[..., Any], *, image: str = "") -> Any:
     return made
 
 
+def _resources(needs: Needs) -> Any:
+    """What KFP's setters would set one by one; each of those reads the caller's source, 20 ms a time."""
+    from kfp.dsl.structures import ResourceSpec
+
+    gpu = {"accelerator_type": "nvidia.com/gpu", "accelerator_count": str(needs.gpu)} if needs.gpu else {}
+    return ResourceSpec(cpu_request=needs.cpu, memory_request=needs.memory, memory_limit=needs.memory, **gpu)
+
+
 def _sized(kind: type, needs: Needs) -> type:
     """The component's class, whose tasks ask for what the step needs; kfp itself keeps that per task only."""
 
     class SizedComponent(kind):  # type: ignore[misc, valid-type]
         def __call__(self, *given: Any, **named: Any) -> Any:
             task = super().__call__(*given, **named)
-            if hasattr(task, "set_cpu_request"):  # a local call gives outputs, not a task
-                task.set_cpu_request(needs.cpu).set_memory_request(needs.memory).set_memory_limit(needs.memory)
-                if needs.gpu:
-                    task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(needs.gpu)
+            if getattr(task, "container_spec", None) is not None:  # a local call gives outputs, not a task
+                task.container_spec.resources = _resources(needs)
             return task
 
     return SizedComponent

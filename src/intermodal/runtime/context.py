@@ -24,6 +24,8 @@ class TaskContext:
         mlflow_run_id: The task's MLflow run, already made by whoever started the task.
         image: A foreign image's reference; empty for the image families.
         use_cache: Whether a remembered result may be used.
+        missed: File with the key's parts, when the launcher has already looked the task up in vain from
+            this very environment; empty when the task must look for itself.
     """
 
     settings: Settings
@@ -33,6 +35,7 @@ class TaskContext:
     mlflow_run_id: str = ""
     image: str = ""
     use_cache: bool = True
+    missed: str = ""
 
     @property
     def journal(self) -> Path:
@@ -59,6 +62,7 @@ class TaskContext:
             _PREFIX + "TASK_FOLDER": str(self.folder),
             _PREFIX + "IMAGE": self.image,
             _PREFIX + "USE_CACHE": "1" if self.use_cache else "0",
+            _PREFIX + "MISSED": self.missed,
             JOURNAL_VARIABLE: str(self.journal),
             "MLFLOW_TRACKING_URI": self.settings.tracking_uri,
             "MLFLOW_EXPERIMENT_NAME": self.settings.experiment,
@@ -88,4 +92,5 @@ class TaskContext:
             mlflow_run_id=os.environ.get("MLFLOW_RUN_ID", ""),
             image=os.environ.get(_PREFIX + "IMAGE", ""),
             use_cache=os.environ.get(_PREFIX + "USE_CACHE", "1") != "0",
+            missed=os.environ.get(_PREFIX + "MISSED", ""),
         )

@@ -101,8 +101,14 @@ def serve(task: Task, result: CachedResult, why: str, started: float) -> Outcome
     return Outcome.of_result(result, CACHED, why, time.monotonic() - started)
 
 
+def _known_miss(task: Task) -> tuple[KeyParts, CachedResult | None, str] | None:
+    if not task.context.missed:
+        return None
+    return KeyParts.from_json(json.loads(Path(task.context.missed).read_text())), None, ""
+
+
 def _hit_or_work(task: Task, started: float) -> Outcome:
-    parts, result, why = look_up(task)
+    parts, result, why = _known_miss(task) or look_up(task)
     if result is not None:
         return serve(task, result, why, started)
     staging = task.context.settings.home / "tmp" / attempt_name()

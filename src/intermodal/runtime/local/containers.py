@@ -96,6 +96,7 @@ class Containers(Launcher):
             security_opt=["no-new-privileges"],
         )
         environment = {**_passed_on(), **launch.environment, **context.to_environment(), CONTAINER_VARIABLE: "1"}
+        environment.pop("INTERMODAL_MISSED", None)  # the image's packages are its own: it looks for itself
         environment |= {"HOME": "/tmp", "_KFP_RUNTIME": "true"}  # noqa: S108  the container's own
         return MountingHandler(image, ["sh", "-c", log, *command], str(home), runner, environment)
 

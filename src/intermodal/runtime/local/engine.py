@@ -120,7 +120,7 @@ class Engine:
         environment: dict[str, str],
         began: float,
     ) -> bool:
-        _parts, result, why = look_up(ready)
+        parts, result, why = look_up(ready)
         spec = spec_of(ready.function)
         parameters = complete_parameters(spec, {k: v for k, v in ready.given.parameters.items() if v is not None})
         inputs = {name: [item.uri for item in items] for name, items in ready.given.inputs.items()}
@@ -131,7 +131,9 @@ class Engine:
         self._learn_mlflow_run()
         self._update(task)
         self._observer.task_started(task)
-        context = replace(ready.context, mlflow_run_id=task.mlflow_run_id)
+        missed = self.task_folder(task.name) / "key.json"
+        write_atomically(missed, json.dumps(parts.to_json()))
+        context = replace(ready.context, mlflow_run_id=task.mlflow_run_id, missed=str(missed))
         launch = Launch(
             task=replace(ready, context=context),
             step=step,
