@@ -17,10 +17,13 @@ from intermodal.report import profile_tables as tables
 if TYPE_CHECKING:
     import polars as pl
 
-COLUMNS = (
-    "customer_id", "product_id", "product_title", "product_category", "star_rating", "helpful_votes", "total_votes",
-    "verified_purchase", "review_headline", "review_body", "review_date",
-)  # fmt: skip
+# Column → what it holds: text, whole numbers or days. Columns beyond these are only looked at for gaps.
+COLUMNS = {
+    **dict.fromkeys(("customer_id", "product_id", "product_title", "product_category", "verified_purchase"), "text"),
+    **dict.fromkeys(("review_headline", "review_body"), "text"),
+    **dict.fromkeys(("star_rating", "helpful_votes", "total_votes"), "whole numbers"),
+    "review_date": "days",
+}
 
 
 def profile_reviews(directory: str | Path, top: int = 10) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def profile_reviews(directory: str | Path, top: int = 10) -> dict[str, Any]:
         quantiles are p05 … p99; shares are 0..1.
 
     Raises:
-        DataRejected: There are no rows, or a column is missing.
+        DataRejected: There are no rows, or a column is missing or of the wrong type.
     """
     import polars as pl
 
@@ -49,7 +52,10 @@ def profile_reviews(directory: str | Path, top: int = 10) -> dict[str, Any]:
         _products(reviews),
         _columns(reviews),
     ]
-    cube, words, characters, votes, products, columns = pl.collect_all(plans, engine="streaming")
+    # one scan a plan: shared, the scan would be kept whole in memory until the last plan has read it
+    apart = pl.QueryOptFlags(comm_subplan_elim=False)
+    counted = pl.collect_all(plans, engine="streaming", optimizations=apart)
+    cube, words, characters, votes, products, columns = counted
     if not cube.height:
         raise DataRejected("there are no reviews to explore", seen="0 rows", expected="at least one")
     return {
@@ -78,7 +84,7 @@ def scan(directory: str | Path) -> pl.LazyFrame:
         The frame.
 
     Raises:
-        DataRejected: There is no Parquet file, or a column of `COLUMNS` is missing.
+        DataRejected: There is no Parquet file, or a column of `COLUMNS` is missing or holds something else.
     """
     import polars as pl
 
@@ -88,11 +94,27 @@ def scan(directory: str | Path) -> pl.LazyFrame:
             "there are no reviews to explore", seen=f"no *.parquet under {directory}", expected="Parquet"
         )
     reviews = pl.scan_parquet(files, hive_partitioning=False)
-    missing = [name for name in COLUMNS if name not in reviews.collect_schema().names()]
+    schema = reviews.collect_schema()
+    missing = [name for name in COLUMNS if name not in schema]
     if missing:
-        seen = ", ".join(reviews.collect_schema().names())
-        raise DataRejected(f"the reviews lack {', '.join(missing)}", seen=seen, expected=", ".join(COLUMNS))
-    return reviews
+        raise DataRejected(
+            f"the reviews lack {', '.join(missing)}", seen=", ".join(schema), expected=", ".join(COLUMNS)
+        )
+    return reviews.with_columns(_as_declared(name, schema[name], kind) for name, kind in COLUMNS.items())
+
+
+def _as_declared(name: str, found: pl.DataType, kind: str) -> pl.Expr:
+    """A column as what it should hold; one without any value has no type of its own yet."""
+    import polars as pl
+
+    fits = {
+        "text": found == pl.String,
+        "whole numbers": found.is_integer(),
+        "days": found in (pl.Date, pl.Datetime),
+    }
+    if not fits[kind] and found != pl.Null:
+        raise DataRejected(f"the column {name} of the reviews does not hold {kind}", seen=found, expected=kind)
+    return pl.col(name).cast({"text": pl.String, "whole numbers": pl.Int64, "days": pl.Date}[kind])
 
 
 def _cube(reviews: pl.LazyFrame) -> pl.LazyFrame:

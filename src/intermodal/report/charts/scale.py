@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
+SMALLEST = 1e-9  # relative span below which values are one value, and would be told apart by noise only
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -42,8 +44,8 @@ def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """
     if not (isfinite(low) and isfinite(high)):
         return [0.0, 1.0]
-    if high <= low:
-        pad = abs(low) * 0.1 or 1.0
+    if high - low <= SMALLEST * max(1.0, abs(low), abs(high)):
+        pad = abs(low) * 0.1 if abs(low) > SMALLEST else 1.0
         low, high = low - pad, high + pad
     step = _nice_step((high - low) / max(1, wanted))
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)

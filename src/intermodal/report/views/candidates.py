@@ -25,13 +25,12 @@ def with_candidate_names(run: RunReport) -> RunReport:
     named = [
         replace(item, name=_trainer(item.name, tasks) or item.name or item.kind) for item in run.sections.evaluations
     ]
-    counts = Counter(item.name for item in named)
-    originals = [item.name for item in run.sections.evaluations]
-    distinct = tuple(
-        item if counts[item.name] == 1 else replace(item, name=f"{item.name} ({original})")
-        for item, original in zip(named, originals, strict=True)
-    )
-    return replace(run, sections=replace(run.sections, evaluations=distinct))
+    counts, seen, distinct = Counter(item.name for item in named), Counter[str](), []
+    for item in named:
+        seen[item.name] += 1
+        twin = f"{item.name} ({seen[item.name]})"
+        distinct.append(item if counts[item.name] == 1 else replace(item, name=twin))
+    return replace(run, sections=replace(run.sections, evaluations=tuple(distinct)))
 
 
 def chosen_evaluation(run: RunReport) -> Evaluation | None:

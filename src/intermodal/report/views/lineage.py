@@ -12,6 +12,8 @@ from intermodal.report.sections import Registration
 from intermodal.report.views.parts import Block, Blocks, Card, Column, Row, Section, Table, cells, chart
 from intermodal.report.views.pipeline import artifact_table
 
+SCORE_NAMES = {"macro_f1": "Macro F1", "qwk": "QWK", "mae": "MAE", "ece": "ECE"}
+
 
 def registration_section(found: Registration | None) -> Section | None:
     """The section on the champion gate; None when it did not run."""
@@ -29,7 +31,7 @@ def registration_section(found: Registration | None) -> Section | None:
 def _compared(found: Registration) -> Table | None:
     """Candidate and champion, score by score; None when there was no champion to compare with."""
     rows = tuple(
-        Row(cells(name.replace("_", " "), *(_score(scores.get(side)) for side in ("candidate", "champion"))))
+        Row(cells(SCORE_NAMES.get(name, name), *(_score(scores.get(side)) for side in ("candidate", "champion"))))
         for name, scores in found.compared.items()
         if scores.get("champion") is not None
     )

@@ -90,7 +90,7 @@ def rocs(evaluations: Sequence[Evaluation]) -> Iterator[Card]:
                 dots=False,
             )
             note = f"Each rating against the rest; mean area {wording.decimal(e.macro_auc)}."
-            yield Card(f"Which ratings can {e.name} tell apart?", chart(drawing), note)
+            yield Card(f"How {e.name} tells ratings apart", chart(drawing), note)
 
 
 def _class_words(name: str, item: Any) -> str:
