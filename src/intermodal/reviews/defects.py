@@ -39,9 +39,9 @@ def _put(column: int, value: Callable[[Row, Row], str]) -> Spoil:
 
 
 def _with_entities(row: Row, _: Row) -> str:
-    first, _, rest = row[_BODY].partition(". ")
+    first, stop, rest = row[_BODY].partition(". ")
     quoted = re.sub(r"(\w{5,})", r"&#34;\1&#34;", first, count=1)
-    return f"{quoted}.<br /><br />{rest}" if rest else f"{quoted} &amp; more"
+    return f"{quoted}.<br /><br />{rest}" if stop else f"{quoted} &amp; more"
 
 
 def _with_stray_quote(row: Row, _: Row) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FORMATS = ("tsv", "csv", "jsonl", "parquet")
 _SAMPLES = 3  # refused rows quoted in an error
 _PARQUET_MAGIC = b"PAR1"
+_SHORTEST_LIMIT, _LONGEST_LIMIT = 1 << 10, 1 << 26  # of max_line_bytes: a line of 64 MiB still fits in memory
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,22 @@ def ingest_reviews(files: list[SourceFile], reviews: str, quarantine: str, limit
         DataRejected: A file cannot be used, there is no row, or too many rows had to be quarantined.
         StoreFailed: The disk or the bucket failed. Whatever is raised, neither directory exists then.
     """
-    if limits.file_format not in ("", *FORMATS):
-        raise UsageError("unknown file_format", seen=limits.file_format, expected=", ".join(FORMATS))
+    _check_limits(limits)
     account = Account()
     with staged(reviews, quarantine) as (reviews_place, quarantine_place):
         _copy(files, reviews_place, quarantine_place, limits, account)
         _check(account, limits)
     return account
+
+
+def _check_limits(limits: Limits) -> None:
+    if limits.file_format not in ("", *FORMATS):
+        raise UsageError("unknown file_format", seen=limits.file_format, expected=", ".join(FORMATS))
+    if not 0 <= limits.max_quarantined <= 1:
+        raise UsageError("max_quarantined is a share of the rows", seen=limits.max_quarantined, expected="0 to 1")
+    if not _SHORTEST_LIMIT <= limits.max_line_bytes <= _LONGEST_LIMIT:
+        expected = f"{_SHORTEST_LIMIT:,} to {_LONGEST_LIMIT:,}"
+        raise UsageError("max_line_bytes is out of range", seen=limits.max_line_bytes, expected=expected)
 
 
 def _copy(files: list[SourceFile], reviews: Path, quarantine: Path, limits: Limits, account: Account) -> None:

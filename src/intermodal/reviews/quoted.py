@@ -81,7 +81,6 @@ def read_csv(stream: io.BufferedReader, header: list[str], max_line_bytes: int) 
     Yields:
         Batches of about 16,384 rows.
     """
-    csv.field_size_limit(_FIELD_BYTES)
     positions = [header.index(name) for name in COLUMNS]
     lines = _Lines(stream, 2, max_line_bytes)
     rows, numbers, rejected = [], [], []
@@ -105,6 +104,7 @@ def _drain(lines: _Lines) -> list[Rejected]:
 
 
 def _rows(lines: _Lines, width: int) -> Iterator[tuple[int, list[str], Rejected | None]]:
+    csv.field_size_limit(_FIELD_BYTES)  # of the whole process: csv has no other way, and its default is 128 KiB
     reader = csv.reader(lines, strict=True)
     while True:
         try:

@@ -47,10 +47,11 @@ class Batch:
 
 def reject(line: int, reason: str, raw: bytes | str) -> Rejected:
     """A refused row, its text decoded as far as possible and cut."""
-    if isinstance(raw, str):
-        raw = raw[:RAW_CHARACTERS].encode("utf-8", "surrogateescape")
-    # Four bytes a character at most: cutting the bytes first keeps a 100 MB line out of the decoder.
-    text = raw[: 4 * RAW_CHARACTERS].decode("utf-8", "replace")
+    if isinstance(raw, bytes):
+        # Four bytes a character at most: cutting the bytes first keeps a 100 MB line out of the decoder.
+        text = raw[: 4 * RAW_CHARACTERS].decode("utf-8", "replace")
+    else:
+        text = "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in raw[:RAW_CHARACTERS])
     return Rejected(int(line), reason, text[:RAW_CHARACTERS].rstrip("\r\n"))
 
 

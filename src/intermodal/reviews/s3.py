@@ -118,7 +118,8 @@ def s3_errors(address: str) -> Iterator[None]:
 
 
 def _translated(error: Exception, address: str) -> IntermodalError:
-    code = str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    answer = getattr(error, "response", None)  # of connection errors it is None
+    code = str(answer.get("Error", {}).get("Code", "")) if isinstance(answer, dict) else ""
     if code in _MISSING or type(error).__name__ == "ParamValidationError":
         return UsageError(f"no such bucket or object: {address}", seen=error, expected="an object that exists")
     if code in _REFUSED or "Credentials" in type(error).__name__ or type(error).__name__ == "ProfileNotFound":
@@ -147,7 +148,8 @@ def _client() -> Any:
     retries: Any = {"total_max_attempts": _ATTEMPTS, "mode": "standard"}
     config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)
     try:
-        return boto3.client("s3", config=config)
+        # Not boto3.client: its shared session would keep the first credentials that this process ever found.
+        return boto3.session.Session().client("s3", config=config)
     except ValueError as error:  # botocore says "Invalid endpoint: …" this way
         raise UsageError("AWS_ENDPOINT_URL is not a URL", seen=error, expected="http://host:port") from error
 

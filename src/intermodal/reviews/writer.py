@@ -64,6 +64,7 @@ def staged(*targets: str) -> Iterator[list[Path]]:
         StoreFailed: The disk is full, or does not take the files.
     """
     places = [Path(target.rstrip("/") + ".writing") for target in targets]
+    moved: list[str] = []
     try:
         with storage_errors(targets[0]):
             for place in places:
@@ -72,9 +73,11 @@ def staged(*targets: str) -> Iterator[list[Path]]:
             yield places
             for place, target in zip(places, targets, strict=True):
                 os.replace(place, target)
+                moved.append(target)
     finally:
-        for place in places:
-            shutil.rmtree(place, ignore_errors=True)
+        # After an error, those moved before the one that failed go as well: all or nothing.
+        for leftover in [*places, *(moved if len(moved) < len(targets) else [])]:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -29,12 +29,9 @@ def ingest(
         max_quarantined: Largest share of rows, from 0 to 1, that may be quarantined before the data is rejected.
         max_line_bytes: Longer lines are quarantined, without being held in memory.
     """
-    from intermodal.errors import UsageError
     from intermodal.reviews.ingest import Limits, ingest_reviews
     from intermodal.reviews.sources import choose_files
 
-    if not 0 <= max_quarantined <= 1:
-        raise UsageError("max_quarantined is a share of the rows", seen=max_quarantined, expected="0 to 1")
     files = choose_files(source, raw.path if raw is not None else "")
     account = ingest_reviews(files, reviews.path, quarantine.path, Limits(max_quarantined, max_line_bytes, file_format))
     stars = {str(star): count for star, count in sorted(account.stars.items())}
