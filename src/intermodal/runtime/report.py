@@ -128,19 +128,21 @@ def _task(task: TaskRecord, folder: Path) -> dict[str, Any]:
 
 
 def _lineage(record: RunRecord) -> list[dict[str, str]]:
-    """Artifact to artifact, by URI; a parameter that named outside data is a source as well."""
-    names = {item["uri"]: f"{task.name}/{name}" for task in record.tasks for name, item in task.artifacts.items()}
+    """Artifact to artifact, by content; a parameter that named outside data is a source as well.
+
+    By content, because a remembered result may have been made from an earlier copy of the same bytes.
+    """
+    names = {item["digest"]: f"{task.name}/{name}" for task in record.tasks for name, item in task.artifacts.items()}
     edges = []
     for task in record.tasks:
         for name, item in task.artifacts.items():
             manifest = manifest_or_none(item["uri"])
             if manifest is None:
                 continue
-            inputs = [entry["uri"] for items in manifest.origin.inputs.values() for entry in items]
-            outside = [manifest.origin.parameters[key] for key, found in manifest.origin.sources.items() if found]
-            for source in [*inputs, *outside]:
-                edge = {"source": names.get(source, str(source)), "target": f"{task.name}/{name}", "task": task.name}
-                edges.append(edge)
+            inputs = [entry for items in manifest.origin.inputs.values() for entry in items]
+            sources = [names.get(entry["digest"], entry["uri"]) for entry in inputs]
+            sources += [str(manifest.origin.parameters[key]) for key, found in manifest.origin.sources.items() if found]
+            edges += [{"source": item, "target": f"{task.name}/{name}", "task": task.name} for item in sources]
     return edges
 
 
