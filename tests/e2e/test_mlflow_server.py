@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from intermodal.tracking.recorder_process import RecorderProcess, redeliver
 from mlflow_cases import SOURCE, ModelCases, ProcessCases, RecorderCases, RegistryCases, Store, wait_for
 from postgres import Postgres, program, running_postgres
 from seaweedfs import S3Server, running_server, weed_binary
-
-from intermodal.tracking.recorder_process import RecorderProcess
 
 _START_SECONDS = 120.0
 
@@ -178,9 +178,7 @@ def test_a_server_that_stays_away_is_told_and_nothing_is_lost(
     finally:
         server.start()
 
-    later = RecorderProcess(store.uri, tmp_path)
-    later.start()
-    delivery = later.close()
+    delivery = redeliver(store.uri, tmp_path)
     assert delivery.complete, delivery.warning
     experiment = store.client().get_experiment_by_name("away")
     (run,) = store.client().search_runs([experiment.experiment_id])

@@ -86,6 +86,7 @@ class Courier:
         self._gave_up = ""
         self._trouble = ""
         self._trouble_since = 0.0
+        self._heard_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -109,14 +110,14 @@ class Courier:
         """Wait for all answers.
 
         Args:
-            timeout: Seconds at most.
-            patience: Seconds at most while MLflow is away.
+            timeout: Seconds without any answer.
+            patience: Seconds in all while MLflow is away.
         """
         began = time.monotonic()
         with self.changed:
             while self._thread and self._journal.waiting and not self._gave_up:
-                limit = min(timeout, patience) if self._trouble else timeout
-                left = began + limit - time.monotonic()
+                until = began + patience if self._trouble else max(began, self._heard_at) + timeout
+                left = until - time.monotonic()
                 if left <= 0:
                     break
                 self.changed.wait(min(left, _LOOK))
@@ -194,7 +195,7 @@ class Courier:
             self._trouble_since = self._trouble_since if self._trouble else time.monotonic()
             self._trouble = answer["trouble"]
             return
-        self._trouble = ""
+        self._trouble, self._heard_at = "", time.monotonic()
         if answer["seq"] is not None:
             self._journal.acknowledge(answer)
             self._hear(answer)

@@ -22,7 +22,7 @@ _DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     # The recorder retries by itself, in order and with a limit; MLflow's own retries would hold it for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
 
 

@@ -185,18 +185,18 @@ class RecorderProcess:
             self._changed.wait_for(settled, timeout)
             return self._ids.get(handle)
 
-    def flush(self, timeout: float = 60.0) -> Delivery:
+    def flush(self, timeout: float = 120.0) -> Delivery:
         """Wait until MLflow has everything.
 
         Args:
-            timeout: Seconds to wait at most; `patience` while MLflow is away.
+            timeout: Seconds to wait without any progress; while MLflow is away, `patience` seconds in all.
 
         Returns:
             What was delivered and what was not.
         """
         return self._courier.flush(timeout, self._patience)
 
-    def close(self, timeout: float = 60.0) -> Delivery:
+    def close(self, timeout: float = 120.0) -> Delivery:
         """`flush`, and end the process."""
         delivery = self.flush(timeout)
         self._courier.close()
@@ -245,6 +245,21 @@ class RecorderProcess:
     def _url(self, run_id: str, experiment_id: str) -> str:
         server = self.uri.startswith(("http://", "https://"))
         return f"{self.uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}" if server else ""
+
+
+def redeliver(uri: str, folder: Path) -> Delivery:
+    """Send what an earlier process could not deliver, from its journal.
+
+    Args:
+        uri: MLflow's tracking URI.
+        folder: The run's folder.
+
+    Returns:
+        What is delivered by now, and what still is not.
+    """
+    recorder = RecorderProcess(uri, folder)
+    recorder.start()
+    return recorder.close()
 
 
 def _now() -> int:
