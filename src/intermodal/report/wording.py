@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import isfinite
 from typing import Any
 
@@ -80,6 +81,8 @@ def anything(value: Any) -> str:
         return _float(value)
     if isinstance(value, list | tuple):
         return ", ".join(anything(item) for item in value)
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
 
 

@@ -108,14 +108,6 @@ def test_a_table_sorts_by_number_up_and_down(browser, pages):
     assert browser.ask(f"{table}.tHead.rows[0].cells[2].getAttribute('aria-sort')") == "descending"
 
 
-def test_the_filter_leaves_the_failed_constraints(browser, pages):
-    browser.open(pages["full"], 1440)
-    rows = "[...document.querySelectorAll('#constraints tbody tr')].filter(r => r.offsetParent).length"
-    assert browser.ask(rows) == 3
-    browser.ask("document.querySelector('.filters button[value=failed]').click()")
-    assert browser.ask(rows) == 1
-
-
 def test_a_node_of_the_graph_opens_its_task(browser, pages):
     browser.open(pages["full"], 1440)
     assert browser.ask("document.getElementById('task-validate').open") is False

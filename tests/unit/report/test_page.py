@@ -191,10 +191,36 @@ def test_a_task_says_why_it_was_or_was_not_taken_from_the_cache():
 
 def test_a_failed_constraint_comes_first_with_what_was_seen():
     words = Page(PAGES["full"]).words()
-    table = words[words.index("Constraints and their outcome") :]
+    table = words[words.index("All 3 constraints") :]
     assert table.index("fails (Warning)") < table.index("holds")
     assert "0.99995" in table
     assert 'such as –; ""; " "' in table
+
+
+def test_many_constraints_fold_away_but_for_those_that_fail():
+    fields = full_run().to_json()
+    passed, _, failed = fields["sections"]["validation"]["constraints"]
+    fields["sections"]["validation"]["constraints"] = [*[{**passed, "column": f"c{i}"} for i in range(30)], failed]
+    words = Page(build_report(RunReport.from_json(fields))).words()
+    assert "30 of 31 constraints hold; 0 of level Error and 1 of level Warning do not" in words
+    places = [
+        words.index(part) for part in ("Constraints that do not hold", "Checks and their outcome", "All 31 constraints")
+    ]
+    assert places == sorted(places)
+    assert "shape holds Error 30 of 30" in words
+    assert "texts fails Warning 0 of 1" in words
+
+
+def test_the_graph_of_lineage_shows_what_feeds_what_and_the_table_the_rest():
+    fields = full_run().to_json()
+    fields["tasks"][0]["artifacts"].append({"name": "metrics", "type": "system.Metrics", "uri": "x"})
+    fields["lineage"].append({"source": "s3://bucket/long/path/reviews.tsv.gz", "target": "ingest/metrics"})
+    html = build_report(RunReport.from_json(fields))
+    graph = html[html.index('id="lineage"') :]
+    graph = graph[: graph.index("<table")]
+    assert ">metrics</text>" not in graph
+    assert "ingest/metrics" in Page(html).words()
+    assert "s3://bucket" not in graph
 
 
 def test_candidates_on_different_test_rows_come_with_a_warning():

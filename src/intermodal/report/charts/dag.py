@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from intermodal.report.charts.layering import Layout, lay_out
-from intermodal.report.charts.svg import element, figure, label, number, plain, text_width
+from intermodal.report.charts.svg import element, figure, label, number, plain, shorten, text_width
 
 ROOM = 1084.0  # px inside a card as wide as the page
 
@@ -160,7 +160,7 @@ def _node(node: DagNode, x: float, y: float, grid: _Grid) -> str:
             )
         )
         at += 18
-    parts.append(label(at, y + 38, node.note))
+    parts.append(label(at, y + 38, shorten(node.note, x + grid.width - at - 4)))
     group = element("g", *parts, class_=f"task {node.state.lower()}".strip())
     return element("a", group, href=node.link, aria_label=tip) if node.link else group
 

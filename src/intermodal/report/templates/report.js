@@ -1,4 +1,4 @@
-// The page reads without this: it adds the theme toggle, sortable and filtered tables, and the marker in the rail.
+// The page reads without this: it adds the theme toggle, sortable tables, and the marker in the rail.
 (() => {
   const root = document.documentElement;
   const remember = (theme) => { try { localStorage.setItem("intermodal-theme", theme); } catch { /* a sandboxed frame has no storage */ } };
@@ -27,17 +27,6 @@
       th.setAttribute("aria-sort", down ? "descending" : "ascending");
       const rows = [...body.rows].sort((a, b) => compare(key(a, index), key(b, index)));
       body.append(...(down ? rows.reverse() : rows));
-    });
-  });
-
-  document.querySelectorAll(".filters").forEach((filters) => {
-    const rows = document.getElementById(filters.dataset.table).tBodies[0].rows;
-    filters.hidden = false;
-    filters.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (!button) return;
-      for (const other of filters.children) other.setAttribute("aria-pressed", String(other === button));
-      for (const row of rows) row.hidden = button.value !== "" && row.dataset.kind !== button.value;
     });
   });
 

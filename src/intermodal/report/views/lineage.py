@@ -12,6 +12,10 @@ from intermodal.report.sections import Registration
 from intermodal.report.views.parts import Block, Blocks, Card, Column, Row, Section, Table, cells, chart
 from intermodal.report.views.pipeline import artifact_table
 
+# Artifacts that say something about a task rather than feed the next one.
+BY_PRODUCTS = {
+    f"system.{kind}" for kind in ("Metrics", "ClassificationMetrics", "SlicedClassificationMetrics", "HTML", "Markdown")
+}
 SCORE_NAMES = {"macro_f1": "Macro F1", "qwk": "QWK", "mae": "MAE", "ece": "ECE"}
 
 
@@ -48,7 +52,8 @@ def lineage_section(run: RunReport) -> Section | None:
     rows = [(f"{task.name}/{item.name}", item) for task in run.tasks for item in task.artifacts]
     if not rows and not run.lineage:
         return None
-    nodes = _nodes(run)
+    shown = [(name, item) for name, item in rows if item.type not in BY_PRODUCTS]
+    nodes = _nodes(run, {name for name, _ in rows} - {name for name, _ in shown})
     cards: tuple[Card, ...] = ()
     if nodes:
         wide, narrow = (
@@ -56,7 +61,8 @@ def lineage_section(run: RunReport) -> Section | None:
             for down in (False, True)
         )
         cards = (Card("Which artifact was made from which", wide, span=3, narrow=narrow),)
-    blocks = (Block(table=artifact_table(rows, "Artifacts of the run")),) if rows else ()
+    table = artifact_table(rows, "Artifacts of the run", uris=False) if rows else None
+    blocks = (Block(table=table),) if table else ()
     return Section("lineage", "Lineage", Blocks(cards, blocks), f"{len(rows)} artifacts")
 
 
@@ -74,13 +80,15 @@ def again_section(run: RunReport) -> Section | None:
     return Section("parameters", "Parameters", Blocks(blocks=tuple(blocks)))
 
 
-def _nodes(run: RunReport) -> list[DagNode]:
+def _nodes(run: RunReport, left_out: set[str]) -> list[DagNode]:
+    """Artifacts as nodes; a source outside the store is shown by the last part of its name."""
     sizes = {f"{task.name}/{item.name}": item for task in run.tasks for item in task.artifacts}
-    names = dict.fromkeys(name for edge in run.lineage for name in (edge.source, edge.target))
+    edges = [edge for edge in run.lineage if not {edge.source, edge.target} & left_out]
+    names = dict.fromkeys(name for edge in edges for name in (edge.source, edge.target))
     nodes = []
     for name in names:
-        before = tuple(edge.source for edge in run.lineage if edge.target == name)
-        item, (task, _, short) = sizes.get(name), name.rpartition("/")
+        before = tuple(edge.source for edge in edges if edge.target == name)
+        item, (task, _, short) = sizes.get(name), name.rstrip("/").rpartition("/")
         rows = f"{wording.compact(item.rows)} rows" if item and item.rows is not None else ""
         size = wording.size(item.bytes) if item and item.bytes is not None else ""
         nodes.append(

@@ -47,11 +47,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its cells, the kind that filters look at, a CSS class."""
+    """A row of a table."""
 
     cells: tuple[Cell, ...]
-    kind: str = ""
-    css: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,18 +60,20 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     css: str = ""
-    id: str = ""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a section: a heading, cards, a table, pairs of name and value, a command."""
+    """A part of a section: a heading, cards, a table, pairs of name and value, a command.
+
+    `folded` is the line below which the table is folded away; empty to show it.
+    """
 
     title: str = ""
     lead: str = ""
     cards: tuple[Card, ...] = ()
     table: Table | None = None
-    filters: tuple[tuple[str, str], ...] = ()
+    folded: str = ""
     pairs: tuple[tuple[str, str], ...] = ()
     command: str = ""
 

@@ -74,25 +74,22 @@ def task_anchor(name: str) -> str:
     return "task-" + re.sub(r"[^A-Za-z0-9-]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
-def artifact_table(rows: Sequence[tuple[str, ArtifactRow]], caption: str) -> Table:
+def artifact_table(rows: Sequence[tuple[str, ArtifactRow]], caption: str, uris: bool = True) -> Table:
     """Artifacts as a table.
 
     Args:
         rows: (name shown, artifact).
         caption: What they are.
+        uris: Say where each lies.
 
     Returns:
         The table; digests are cut to 12 characters, the whole one is the tooltip.
     """
-    names = (
-        Column("Artifact"),
-        Column("Type"),
-        Column("Rows", True),
-        Column("Size", True),
-        Column("Digest"),
-        Column("URI", wide=True),
+    names = [Column("Artifact"), Column("Type"), Column("Rows", True), Column("Size", True), Column("Digest")]
+    names += [Column("URI", wide=True)] if uris else []
+    return Table(
+        caption, tuple(names), tuple(Row(_artifact(name, row)[: len(names)]) for name, row in rows), "stack sortable"
     )
-    return Table(caption, names, tuple(Row(_artifact(name, row)) for name, row in rows), "stack sortable")
 
 
 def _node(task: TaskRow) -> DagNode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -11,11 +11,9 @@ from intermodal.report import wording
 from intermodal.report.charts.dag import state_icon
 from intermodal.report.sections import ConstraintRow, Quarantine, Validation
 from intermodal.report.views.parts import Block, Blocks, Cell, Column, Row, Section, Table, cells
+from intermodal.report.views.records import records_table
 
-# Columns of a quarantined row that say most, first; a phone shows no more than these few.
-PREFERRED = ("line", "reason", "failed_checks", "star_rating", "review_headline", "review_body", "raw", "source")
-MOST_COLUMNS = 5
-MOST_TEXT = 1200  # characters of one cell
+MANY = 12  # constraints from which the whole list is folded away
 
 
 def validation_section(validation: Validation | None, quarantines: Sequence[Quarantine]) -> Section | None:
@@ -32,12 +30,9 @@ def validation_section(validation: Validation | None, quarantines: Sequence[Quar
     if not (validation and validation.constraints) and not apart:
         return None
     failed = [row for row in validation.constraints if not row.passed] if validation else []
-    blocks = ([_constraints(validation)] if validation and validation.constraints else []) + [
-        _quarantine(item) for item in apart
-    ]
-    return Section(
-        "validation", "Validation", Blocks(blocks=tuple(blocks)), _lead(validation, failed), str(len(failed) or "")
-    )
+    checked = _constraints(validation) if validation and validation.constraints else []
+    blocks = Blocks(blocks=(*checked, *(_quarantine(item) for item in apart)))
+    return Section("validation", "Validation", blocks, _lead(validation, failed), str(len(failed) or ""))
 
 
 def _lead(validation: Validation | None, failed: Sequence[ConstraintRow]) -> str:
@@ -51,21 +46,45 @@ def _lead(validation: Validation | None, failed: Sequence[ConstraintRow]) -> str
     return words
 
 
-def _constraints(validation: Validation) -> Block:
+def _constraints(validation: Validation) -> list[Block]:
+    """All constraints; where they are many, those that fail, a line a check, and the rest folded away."""
     ordered = sorted(validation.constraints, key=lambda row: (row.passed, row.level.lower() != "error"))
-    rows = tuple(_constraint(row) for row in ordered)
+    title = f"All {len(ordered)} constraints"
+    if len(ordered) <= MANY:
+        return [Block(table=_table(ordered, title))]
+    failed = [row for row in ordered if not row.passed]
+    first = [Block(table=_table(failed, "Constraints that do not hold"))] if failed else []
+    return [*first, Block(table=_checks(validation)), Block(table=_table(ordered, title), folded=title)]
+
+
+def _table(rows: Sequence[ConstraintRow], caption: str) -> Table:
     names = ("Outcome", "Check", "Constraint", "Seen", "Expected", "Rows failed")
     columns = tuple(Column(name, name == "Rows failed", name == "Constraint") for name in names)
-    table = Table("Constraints and their outcome", columns, rows, "sortable stack", "constraints")
-    failed = sum(row.kind == "failed" for row in rows)
-    filters = (("", f"All {len(rows)}"), ("failed", f"Failed {failed}"), ("passed", f"Passed {len(rows) - failed}"))
-    return Block(table=table, filters=filters if failed else ())
+    return Table(caption, columns, tuple(_constraint(row) for row in rows), "sortable stack")
+
+
+def _checks(validation: Validation) -> Table:
+    """A line a check: how many of its constraints hold."""
+    groups: dict[tuple[str, str], list[ConstraintRow]] = {}
+    for row in validation.constraints:
+        groups.setdefault((row.check, row.level), []).append(row)
+    rows = []
+    for (check, level), members in groups.items():
+        held = sum(row.passed for row in members)
+        outcome = _outcome(held == len(members), level, "holds" if held == len(members) else "fails")
+        rows.append(Row(cells(check, outcome, level, Cell(f"{held} of {len(members)}", held))))
+    columns = (Column("Check"), Column("Outcome"), Column("Level"), Column("Constraints that hold", numeric=True))
+    return Table("Checks and their outcome", columns, tuple(rows), "sortable stack")
+
+
+def _outcome(passed: bool, level: str, word: str) -> Cell:
+    icon = state_icon("SUCCEEDED" if passed else "WARNING" if level.lower() == "warning" else "FAILED")
+    return Cell(Markup('<span class="state">{}{}</span>').format(Markup(icon), word), word)  # noqa: S704
 
 
 def _constraint(row: ConstraintRow) -> Row:
     word = "holds" if row.passed else f"fails ({row.level})" if row.level else "fails"
-    icon = state_icon("SUCCEEDED" if row.passed else "WARNING" if row.level.lower() == "warning" else "FAILED")
-    outcome = Cell(Markup('<span class="state">{}{}</span>').format(Markup(icon), word), word)  # noqa: S704
+    outcome = _outcome(row.passed, row.level, word)
     small = (_about(row), *(() if row.passed else (row.message, row.hint)))
     what = _stack(row.title or row.constraint, *(part for part in small if part))
     seen = _stack(
@@ -73,7 +92,7 @@ def _constraint(row: ConstraintRow) -> Row:
     )
     expected = wording.anything(row.expected) if row.expected is not None else ""
     failed = Cell(wording.count(row.rows_failed), row.rows_failed) if row.rows_failed is not None else Cell("")
-    return Row(cells(outcome, row.check, what, seen, expected, failed), "passed" if row.passed else "failed")
+    return Row(cells(outcome, row.check, what, seen, expected, failed))
 
 
 def _about(row: ConstraintRow) -> str:
@@ -109,35 +128,3 @@ def _quarantine(item: Quarantine) -> Block:
         lead=lead,
         table=records_table(item.samples, f"Rows set apart by {item.task}") if item.samples else None,
     )
-
-
-def records_table(records: Sequence[Mapping[str, Any]], caption: str) -> Table:
-    """A table of rows whose columns are not known beforehand; long texts fold.
-
-    Args:
-        records: Rows as column to value.
-        caption: What they are.
-
-    Returns:
-        The table, with the most telling columns that hold anything.
-    """
-    names = _columns(records)
-    rows = tuple(Row(tuple(_value(record.get(name)) for name in names)) for record in records)
-    columns = tuple(Column(name.replace("_", " ").capitalize(), _numeric(records, name)) for name in names)
-    return Table(caption, columns, rows, "stack")
-
-
-def _numeric(records: Iterable[Mapping[str, Any]], name: str) -> bool:
-    values = [record[name] for record in records if record.get(name) is not None]
-    return bool(values) and all(isinstance(value, int | float) or str(value).isdecimal() for value in values)
-
-
-def _columns(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    filled = dict.fromkeys(name for record in records for name, value in record.items() if value not in (None, "", []))
-    first = [name for name in PREFERRED if name in filled]
-    return [*first, *(name for name in filled if name not in first)][:MOST_COLUMNS]
-
-
-def _value(value: Any) -> Cell:
-    text = "" if value is None else str(value) if isinstance(value, int) else wording.anything(value)
-    return Cell(text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…", long=len(text) > 120)
