@@ -74,7 +74,9 @@ def _scores(evaluations: Sequence[Evaluation]) -> Table:
     top = _best([e.accuracy.value for e in evaluations], False)
     rows = []
     for index, e in enumerate(evaluations):
-        swatch = Markup('<span class="swatch" style="background:{}"></span>{}').format(candidate_colour(index), e.name)
+        swatch = Markup('<span class="named"><span class="swatch" style="background:{}"></span>{}</span>').format(
+            candidate_colour(index), e.name
+        )
         between = f"{wording.decimal(e.accuracy.low)} {wording.DASH} {wording.decimal(e.accuracy.high)}"
         scores = [_score(getattr(e, name), digits, best[name]) for _, name, digits, _ in SCORES]
         accuracy = _score(e.accuracy.value, 3, top)

@@ -61,7 +61,7 @@ def classes(evaluations: Sequence[Evaluation]) -> Iterator[Card]:
     known = [e for e in evaluations if e.per_class]
     if known:
         drawings = [chart(_by_class(known, score, name)) for score, name in (("f1", "F1"), ("precision", "Precision"))]
-        note = "Darker is better; the share found of each rating (recall) is the diagonal of the confusion matrix."
+        note = "The stronger the colour, the better. Recall is the diagonal of the confusion matrix."
         yield Card("Which ratings are hard?", Markup("").join(drawings), note)
 
 
