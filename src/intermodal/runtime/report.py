@@ -195,7 +195,13 @@ def _rows(path: Path, count: int) -> list[dict[str, Any]]:
             break
         if len(rows) >= count:
             break
-    return [{name: value if value is None else str(value)[:300] for name, value in row.items()} for row in rows[:count]]
+    return [{name: _json_value(value) for name, value in row.items()} for row in rows[:count]]
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:2000]
+    return value if value is None or isinstance(value, int | float | list) else str(value)
 
 
 def _curves(path: Path) -> dict[str, list[tuple[float, float]]]:
