@@ -91,7 +91,7 @@ def _remote(door: str, extra: str, names: tuple[str, ...]) -> Finding:
     lacking = _packages(door, extra)
     if door in RUNTIMES:
         return lacking or Finding(door, OK, described(*names))
-    packages = f"nor installed: {lacking.detail}" if lacking else described(*names)
+    packages = f"nor are its {lacking.detail}" if lacking else described(*names)
     return Finding(door, NOT_HERE, f"--on {door} is not part of this version ({packages})")
 
 

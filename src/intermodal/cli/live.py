@@ -40,7 +40,7 @@ class LiveBars(Observer):
         self._waiting: set[str] = set()
         self._all = 0
         self._run = TaskID(0)
-        self._lines: list[Text] = []
+        self._lines: list[tuple[Text, bool]] = []
         self._lock = threading.RLock()
         self._over = threading.Event()
         self._printer = threading.Thread(target=self._print_on, name="live-lines", daemon=True)
@@ -83,7 +83,8 @@ class LiveBars(Observer):
     def task_line(self, name: str, line: str) -> None:
         """See `Observer`."""
         label = Text(f"    {name} │ ", style="dim")
-        self._say(label.append_text(Text.from_ansi(line)))
+        # What a progress bar of the step's own wrote over is not shown.
+        self._say(label.append_text(Text.from_ansi(line.rpartition("\r")[2])), printed=True)
 
     def task_ended(self, task: TaskRecord, log_tail: list[str]) -> None:
         """See `Observer`."""
@@ -121,9 +122,10 @@ class LiveBars(Observer):
             said = f"{self._all - len(self._waiting)} of {self._all} tasks ended"
             self._progress.update(self._run, note=said)
 
-    def _say(self, line: Text) -> None:
+    def _say(self, line: Text, *, printed: bool = False) -> None:
+        """Show a line soon; `printed` says that a task printed it, so that a flood of them may be shortened."""
         with self._lock:
-            self._lines.append(line)
+            self._lines.append((line, printed))
         if self._progress is None:
             self._print_lines()
 
@@ -140,9 +142,15 @@ class LiveBars(Observer):
             self._console.print(Text("\n").join(_shortened(lines)), soft_wrap=True)
 
 
-def _shortened(lines: list[Text]) -> list[Text]:
-    """The first and last lines of a burst too long to be read; the task's log has all of it."""
-    if len(lines) <= _BURST:
-        return lines
-    left_out = Text(f"    … {len(lines) - _BURST:,} lines more: see `intermodal logs`", style="dim")
-    return [*lines[: _BURST // 4], left_out, *lines[-(_BURST - _BURST // 4) :]]
+def _shortened(lines: list[tuple[Text, bool]]) -> list[Text]:
+    """The first and last printed lines of a burst too long to be read; the task's log has all of them."""
+    printed = [index for index, (_, by_task) in enumerate(lines) if by_task]
+    hidden = set(printed[_BURST // 4 : len(printed) - (_BURST - _BURST // 4)]) if len(printed) > _BURST else set()
+    first = min(hidden, default=-1)
+    shown: list[Text] = []
+    for index, (line, _) in enumerate(lines):
+        if index not in hidden:
+            shown.append(line)
+        elif index == first:
+            shown.append(Text(f"    … {len(hidden):,} lines more: see `intermodal logs`", style="dim"))
+    return shown

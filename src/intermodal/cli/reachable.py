@@ -34,7 +34,7 @@ def engine() -> Answer:
         return _no_engine(str(error))
     try:
         client.images.get(image)
-    except docker.errors.DockerException:
+    except Exception:  # whatever the engine answers, the image cannot be used
         build = f"docker build -f components/Dockerfile --target core -t {image} ."
         return "", f"{version} answers, but there is no image {image}", build
     finally:

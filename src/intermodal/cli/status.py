@@ -108,13 +108,20 @@ def _table(records: list[RunRecord], total: int) -> list[str]:
     wide = shutil.get_terminal_size((_NO_TERMINAL, 24)).columns >= _WIDE
     head = ["run", "pipeline", "state", "started", "time", "ok", "cached", "failed"]
     rows = [head, *(_cells(record) for record in records)]
-    rows = rows if wide else [[row[0], *row[2:]] for row in rows]
+    rows = rows if wide else [_narrow(row) for row in rows]
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     lines = ["  ".join(_aligned(cell, widths, index) for index, cell in enumerate(row)).rstrip() for row in rows]
     if total > len(records):
         lines.append(f"… and {total - len(records)} older; --last {total} lists all")
     stopped = next((record for record in records if record.state == "INTERRUPTED"), None)
     return [*lines, f"continue with: intermodal resume {stopped.run_id}"] if stopped else lines
+
+
+def _narrow(row: list[str]) -> list[str]:
+    """A row that fits into 80 columns: no pipeline, no year, marks for words."""
+    marks = {"ok": "✔", "cached": "≡", "failed": "✘"}
+    year = len("2026-") if row[3][:1].isdigit() else 0
+    return [marks.get(cell, cell) for cell in [row[0], row[2], row[3][year:], *row[4:]]]
 
 
 def _cells(record: RunRecord) -> list[str]:
