@@ -7,6 +7,7 @@ the newest run, as `RUN:TASK.OUTPUT`, and by the first eight or more digits of i
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def remembered_artifacts(store: Store) -> Iterator[NamedArtifact]:
     for key in store.keys("cache"):
         try:
             outputs = CachedResult.from_json(store.read(key) or b"").outputs
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue  # an entry of another version, which the cache passes over too
         for output in outputs.values():
             yield NamedArtifact(_key(store, output.uri), output.uri, output.digest)
@@ -97,14 +98,26 @@ def _key(store: Store, uri: str) -> str:
 
 def _at(uri: str) -> NamedArtifact:
     """The artifact at a URI, or around it when it names one file of many."""
-    candidate = uri.rstrip("/")
-    while candidate not in ("", "s3:/", "file:/"):
-        if open_store(candidate).read(MANIFEST_NAME) is not None:
+    place = uri.rstrip("/").removesuffix(f"/{MANIFEST_NAME}")
+    candidate, inside = place, ""
+    while candidate not in ("", "s3:/", "file:/", "s3:", "file:"):
+        content = open_store(candidate).read(MANIFEST_NAME)
+        if content is not None and (not inside or _lists(content, inside)):
             return NamedArtifact(candidate, candidate)
-        candidate = candidate.rpartition("/")[0]
-    if not _anything_at(uri):
+        candidate, _, name = candidate.rpartition("/")
+        inside = f"{name}/{inside}".rstrip("/")
+    if not _anything_at(place):
         raise UsageError("there is nothing at this place", seen=uri, expected=_FORMS, next_step="check the path")
-    return NamedArtifact(uri, uri)
+    return NamedArtifact(place, place)
+
+
+def _lists(content: bytes, inside: str) -> bool:
+    """Whether a manifest lists a file, or files of a folder: many a manifest.json in the world is none of ours."""
+    try:
+        paths = [item["path"] for item in json.loads(content)["files"]]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return any(path == inside or str(path).startswith(f"{inside}/") for path in paths)
 
 
 def _anything_at(uri: str) -> bool:

@@ -137,6 +137,20 @@ def test_an_artifact_is_named_in_many_ways(ran, cli):
     assert {found["digest"] for found in said.json["artifacts"]} == {item["digest"]}
 
 
+def test_a_foreign_manifest_above_is_not_taken_for_ours(ran, cli):
+    (ran.settings.home / "manifest.json").write_text('{"files": [{"path": "index.html"}]}')
+    folder = ran.artifact("read-lines.lines")
+    (folder / "manifest.json").unlink()
+    for path in (folder, folder / "part=0", folder / "part=0" / "0.txt"):
+        said = cli("verify", "--json", str(path))
+        assert said.code == 5
+        assert said.json["artifacts"][0]["damage"] == ["manifest.json: missing"]
+
+
+def test_the_manifest_itself_names_its_artifact(ran, cli):
+    assert cli("verify", str(ran.artifact("read-lines.lines") / "manifest.json")).code == 0
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
