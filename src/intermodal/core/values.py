@@ -59,7 +59,7 @@ def canonical(parameter: Parameter, value: Any) -> Any:
         return None
     value = _portable(parameter.name, value)
     if parameter.type in (list, dict) and isinstance(value, parameter.type):
-        return _elements(value, parameter.element)
+        return _elements(parameter.name, value, parameter.element)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if parameter.type is float and number:
         return float(value)
@@ -92,12 +92,14 @@ def _truth(text: str) -> bool:
     raise ValueError(text)
 
 
-def _elements(value: Any, element: type) -> Any:
-    """Numbers inside a list or dict in one form: floats where the annotation says so, else whole where they are."""
+def _elements(name: str, value: Any, element: Any) -> Any:
+    """What is inside a list or dict in one form: of the annotation's type, else numbers whole where they are."""
     if isinstance(value, list | tuple):
-        return [_elements(item, element) for item in value]
+        return [_elements(name, item, element) for item in value]
     if isinstance(value, dict):
-        return {key: _elements(item, element) for key, item in value.items()}
+        return {key: _elements(name, item, element) for key, item in value.items()}
+    if isinstance(value, str) and element in (int, float, bool):
+        return from_text(name, element, value)  # KFP makes text of an output that is given inside a list
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     if element is float:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 STEP_FLAG = "--step"
+_SEPARATOR = "--"  # between a sub-pipeline and its task; kfp allows single dashes in names alone
+_GROUP = re.compile(r"(condition|condition-branches|for-loop|exit-handler)-\d+(-iteration-\d+)?")
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class GraphTask:
     """One task of a pipeline.
 
     Attributes:
-        name: Its name, unique in the pipeline.
+        name: Its name, unique in the pipeline; "part--task" inside a sub-pipeline.
         step: "module:function" of its step; empty for a component that is not one of ours.
         image: Its image reference.
         depends_on: Names of the tasks it waits for.
@@ -49,15 +51,27 @@ def step_of(command: list[str]) -> str:
 
 
 def label_of(task_name: str, resource: str) -> str:
-    """The name of a running task: its pipeline name, and the iterations of the loops around it."""
-    iterations = re.findall(r"-iteration-(\d+)", resource)
-    return ".".join([task_name, *iterations])
+    """The name of a running task: as `tasks_of` names it, and the iterations of the loops around it.
+
+    Args:
+        task_name: kfp's name of the task, unique in its pipeline function alone.
+        resource: The way to it: "run/part-of-it/for-loop-1-iteration-0".
+    """
+    way = resource.split("/")[1:]
+    iterations = [found[1] for item in way if (found := re.search(r"-iteration-(\d+)$", item))]
+    parts = [item for item in way if not _GROUP.fullmatch(item)]
+    return ".".join([_SEPARATOR.join([*parts, task_name]), *iterations])
+
+
+def template_of(label: str) -> str:
+    """The task behind a label: without the iterations of loops."""
+    return label.partition(".")[0]
 
 
 def _walk(spec: Any, dag: Any, inside: tuple[str, ...], before: tuple[str, ...], found: dict[str, GraphTask]) -> None:
     from google.protobuf import json_format
 
-    leaves = {name: _leaves(spec, task, name) for name, task in dag.tasks.items()}
+    leaves = {name: _leaves(spec, task, _named(name, inside)) for name, task in dag.tasks.items()}
     for name, task in sorted(dag.tasks.items()):
         component = spec.components[task.component_ref.name]
         parents = [leaf for parent in _parents(task) for leaf in leaves.get(parent, ())]
@@ -68,7 +82,12 @@ def _walk(spec: Any, dag: Any, inside: tuple[str, ...], before: tuple[str, ...],
         executor = spec.deployment_spec["executors"][component.executor_label]
         container = json_format.MessageToDict(executor).get("container", {})
         command, image = container.get("command", []), container.get("image", "")
-        found[name] = GraphTask(name, step_of(command), image, depends, inside)
+        full = _named(name, inside)
+        found[full] = GraphTask(full, step_of(command), image, depends, inside)
+
+
+def _named(name: str, inside: tuple[str, ...]) -> str:
+    return _SEPARATOR.join([*(item for item in inside if not _GROUP.fullmatch(item)), name])
 
 
 def _leaves(spec: Any, task: Any, name: str) -> tuple[str, ...]:
@@ -77,7 +96,9 @@ def _leaves(spec: Any, task: Any, name: str) -> tuple[str, ...]:
     if component.WhichOneof("implementation") != "dag":
         return (name,)
     inner = component.dag.tasks
-    return tuple(leaf for key in sorted(inner) for leaf in _leaves(spec, inner[key], key))
+    *around, last = name.split(_SEPARATOR)
+    way = around if _GROUP.fullmatch(last) else [*around, last]
+    return tuple(leaf for key in sorted(inner) for leaf in _leaves(spec, inner[key], _SEPARATOR.join([*way, key])))
 
 
 def _parents(task: Any) -> list[str]:

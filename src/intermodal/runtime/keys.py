@@ -34,6 +34,15 @@ def complete_parameters(spec: StepSpec, given: dict[str, Any]) -> dict[str, Any]
     return {item.name: canonical(item, given.get(item.name, item.default)) for item in spec.parameters}
 
 
+def declared_parameters(spec: StepSpec, task: TaskInput) -> dict[str, Any]:
+    """The parameters of an ExecutorInput that the step declares.
+
+    KFP adds others: the final status for an exit handler, and what stands inside a text that it pieces together.
+    """
+    declared = {item.name for item in spec.parameters}
+    return {name: value for name, value in task.parameters.items() if name in declared and value is not None}
+
+
 def key_parts(spec: StepSpec, task: TaskInput, settings: Settings, image: str = "") -> KeyParts:
     """What the cache key of a task is made of.
 
@@ -47,8 +56,7 @@ def key_parts(spec: StepSpec, task: TaskInput, settings: Settings, image: str = 
         ArtifactCorrupt: An input is not there.
         UsageError: A parameter is missing or wrong.
     """
-    declared = {item.name for item in spec.parameters}
-    parameters = complete_parameters(spec, {k: v for k, v in task.parameters.items() if k in declared})
+    parameters = complete_parameters(spec, declared_parameters(spec, task))
     memory = settings.home / "fingerprints"
     sources = {name: fingerprint(parameters[name], memory) for name in spec.needs.sources}
     # What lies behind the name counts, not the name: a moved file is the same data.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +15,13 @@ from intermodal.core.config import Settings
 from intermodal.core.executor_input import parse
 from intermodal.core.registry import load_function
 from intermodal.core.step import spec_of
-from intermodal.errors import IntermodalError, Interrupted
+from intermodal.errors import Interrupted, StepFailed
 from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of
-from intermodal.runtime.keys import complete_parameters
+from intermodal.runtime.graph import template_of
+from intermodal.runtime.keys import complete_parameters, declared_parameters
 from intermodal.runtime.local.launch import Launch, Launcher
+from intermodal.runtime.local.processes import Processes
 from intermodal.runtime.observer import Observer
 from intermodal.runtime.outcome import FAILED, SUCCEEDED, Outcome, write_atomically
 from intermodal.runtime.record import RUNNING, RunRecord, TaskRecord, now
@@ -57,6 +60,7 @@ class Engine:
         self._tracker = tracker
         self._observer = observer
         self._use_cache = use_cache
+        self._processes = Processes()
         self._lock = threading.RLock()
 
     @property
@@ -88,8 +92,7 @@ class Engine:
         if self.interrupted:
             raise Interrupted("the run was told to stop", next_step="run the same command again to continue")
         began = time.monotonic()
-        known = self.record.task(label) or TaskRecord(label, step=step)
-        task = replace(known, state=RUNNING, started=now(), error={}, reason="")
+        task = replace(self._known(label, step), state=RUNNING, started=now(), error={}, reason="")
         self.task_folder(label).mkdir(parents=True, exist_ok=True)
         self._update(task)
         try:
@@ -97,10 +100,34 @@ class Engine:
                 return self._foreign(task, fields["work"], began)
             ready = self._ready(label, step, fields)
             return self._hit_or_launch(task, ready, step, image, command, environment, began)
-        except IntermodalError as error:
-            if isinstance(error, Interrupted):
-                raise
-            return self._end(task, Outcome(state=FAILED, error=error.to_json()), "", began)
+        except Interrupted:
+            raise
+        except Exception as error:  # kfp.local would log it, and lose it
+            return self._end(task, Outcome(state=FAILED, error=failure_of(error, label).to_json()), "", began)
+
+    def run_command(self, label: str, command: list[str], environment: dict[str, str]) -> int:
+        """Run the command of a component that is not ours; its exit code. What `hooked` calls."""
+        log = self.task_folder(label) / "log.txt"
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        return self._processes.run(command, variables, log, self._watch(label, ""))
+
+    def terminate(self) -> None:
+        """Tell whatever runs to stop, without waiting, and start nothing more; a signal handler calls it."""
+        self.interrupted = True
+        self._launcher.terminate()
+        self._processes.terminate()
+
+    def stop(self) -> None:
+        """Stop whatever runs, and wait until it has."""
+        self.interrupted = True
+        self._launcher.stop()
+        self._processes.stop()
+
+    def _known(self, label: str, step: str) -> TaskRecord:
+        """The record of a task; an iteration of a loop waits for what its task waits for."""
+        template = self.record.task(template_of(label))
+        made = TaskRecord(label, step=step, depends_on=template.depends_on if template else ())
+        return self.record.task(label) or made
 
     def _ready(self, label: str, step: str, fields: dict[str, Any]) -> Task:
         text = json.dumps(fields)
@@ -122,7 +149,7 @@ class Engine:
     ) -> bool:
         parts, result, why = look_up(ready)
         spec = spec_of(ready.function)
-        parameters = complete_parameters(spec, {k: v for k, v in ready.given.parameters.items() if v is not None})
+        parameters = complete_parameters(spec, declared_parameters(spec, ready.given))
         inputs = {name: [item.uri for item in items] for name, items in ready.given.inputs.items()}
         handle = self._tracker.start_task(task, parameters, inputs)
         if result is not None:
@@ -144,6 +171,8 @@ class Engine:
             watch=self._watch(task.name, handle),
         )
         outcome = replace_reason(self._launcher.run(launch), why)
+        if self.interrupted:
+            raise Interrupted(f"task {task.name} was interrupted", next_step="run the same command again to continue")
         return self._end(task, outcome, handle, began)
 
     def _foreign(self, task: TaskRecord, work: Callable[[], bool], began: float) -> bool:
@@ -152,10 +181,15 @@ class Engine:
         handle = self._tracker.start_task(task, {}, {})
         self._observer.task_started(task)
         try:
-            outcome = Outcome(state=SUCCEEDED if work() else FAILED, reason=why)
+            went_well = work()
         except Exception as error:  # whatever kfp's runner raises ends this task, not our record of it
-            outcome = Outcome(state=FAILED, reason=why, error=failure_of(error, task.name).to_json())
-        return self._end(task, outcome, handle, began)
+            return self._end(task, Outcome(FAILED, why, error=failure_of(error, task.name).to_json()), handle, began)
+        if went_well:
+            return self._end(task, Outcome(SUCCEEDED, why), handle, began)
+        if self.interrupted:
+            raise Interrupted(f"task {task.name} was interrupted", next_step="run the same command again to continue")
+        failure = StepFailed(f"task {task.name} failed", next_step="read the last lines of its log")
+        return self._end(task, Outcome(FAILED, why, error=failure.to_json()), handle, began)
 
     def _watch(self, label: str, handle: str) -> Callable[[], None]:
         log, journal = Tail(self.task_folder(label) / "log.txt"), Tail(self.task_folder(label) / "journal.jsonl")
@@ -169,7 +203,7 @@ class Engine:
             for event in events:
                 if event["event"] == "progress":
                     self._observer.task_progress(label, event["done"], event["total"], event["unit"], event["note"])
-            if events:
+            if events and handle:
                 self._tracker.journal(handle, events)
 
         return look
@@ -219,8 +253,6 @@ def _checked(outcome: Outcome, task: TaskRecord) -> Outcome:
     missing = [name for name, item in outcome.outputs.items() if _unpublished(item)]
     if not missing:
         return outcome
-    from intermodal.errors import StepFailed
-
     error = StepFailed(
         f"task {task.name} ended well, but an output has no manifest",
         seen=", ".join(missing),

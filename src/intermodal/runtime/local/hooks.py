@@ -1,29 +1,37 @@
-"""Three small changes to kfp.local, for the length of one run.
+"""Small changes to kfp.local, for the length of one run.
 
-kfp.local orders the tasks, evaluates conditions, unrolls loops and runs exit handlers; we keep all of
-that. What we change: a single task goes to our engine instead of kfp's own runner; every task has a
-folder of its own, where kfp gives tasks of the same component one and the same; and `dsl.OneOf` works
-for artifacts, which kfp 2.17 refuses locally. `tests/unit/runtime/test_hooks.py` fails when a new
-kfp moves one of these places.
+kfp.local orders the tasks, unrolls loops and runs exit handlers; we keep all of that. What we change: a
+single task goes to our engine instead of kfp's own runner, and the command of a component that is not
+ours too, because kfp prints its output and cannot stop it; every task has a name and a folder of its
+own, where kfp gives tasks of the same component one and the same; `dsl.OneOf` works for artifacts,
+which kfp 2.17 refuses locally; conditions and loops see the real values; what a loop's thread raises is
+not lost. `tests/unit/runtime/test_hooks.py`
+fails when a new kfp moves one of these places.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import re
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from intermodal.runtime.graph import label_of, step_of
+from intermodal.runtime.local.conditions import holds, references, resolve
+from intermodal.runtime.local.loops import exact_inputs, exact_items
+from intermodal.runtime.local.patching import quiet, replaced
 
 # (label, step or "", ExecutorInput as a mapping, image, full command, environment) → whether it went well
 RunStep = Callable[[str, str, dict[str, Any], str, list[str], dict[str, str]], bool]
 Folder = Callable[[str], Path]
+# (label, command, environment) → exit code
+RunCommand = Callable[[str, list[str], dict[str, str]], int]
 # (expression, values of the outputs it reads) → whether it holds; None leaves it to kfp
 Decide = Callable[[str, list[Any]], bool | None]
+
+_PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
 class Labels:
@@ -53,31 +61,47 @@ class Labels:
 
 
 @contextlib.contextmanager
-def hooked(run_step: RunStep, folder: Folder, decide: Decide | None = None) -> Iterator[None]:
+def hooked(
+    run_step: RunStep, folder: Folder, decide: Decide | None = None, run_command: RunCommand | None = None
+) -> Iterator[None]:
     """Run kfp.local with our engine underneath.
 
     Args:
         run_step: Runs one task of ours.
         folder: The folder of a task, by its label.
-        decide: Asked before each condition's expression is evaluated; None leaves it to kfp.
+        decide: Asked before each condition's expression is evaluated; None leaves it to its values.
+        run_command: Runs the command of a component that is not ours; kfp's own way by default.
     """
-    from kfp.local import task_dispatcher
-    from kfp.local.orchestrator import dag_orchestrator, enhanced_dag_orchestrator, orchestrator_utils, task_executor
+    from kfp.local import subprocess_task_handler, task_dispatcher
+    from kfp.local.orchestrator import (
+        enhanced_dag_orchestrator,
+        orchestrator_utils,
+        task_executor,
+        task_spec_utils,
+    )
 
     labels = Labels()
+    faults: list[Exception] = []
+    loops, utilities = enhanced_dag_orchestrator, orchestrator_utils.OrchestratorUtils
     run_one = _task_runner(run_step, folder, labels, task_dispatcher.run_single_task_implementation)
-    enter = _task_entry(labels, task_executor.execute_single_task)
-    conditions = enhanced_dag_orchestrator.ConditionEvaluator
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_quiet())
-        stack.enter_context(_replaced(task_dispatcher, "run_single_task_implementation", run_one))
-        stack.enter_context(_replaced(task_executor, "execute_single_task", enter))
-        stack.enter_context(_replaced(orchestrator_utils.OrchestratorUtils, "get_dag_output_artifacts", _one_of))
-        if decide is not None:
-            judged = _judge(decide, conditions.evaluate_condition)
-            stack.enter_context(_replaced(conditions, "evaluate_condition", judged))
-        assert dag_orchestrator  # both orchestrators reach the two functions through their modules
+    over_items = exact_items(loops._run_parallel_for_task)
+    one_item = exact_inputs(task_spec_utils.create_parameter_loop_iteration_task_spec)
+    changes: list[tuple[Any, str, Any]] = [
+        (task_dispatcher, "run_single_task_implementation", run_one),
+        (task_executor, "execute_single_task", _task_entry(labels, task_executor.execute_single_task)),
+        (task_spec_utils, "get_nested_pipeline_resource_name", _nested_name),
+        (task_spec_utils, "create_parameter_loop_iteration_task_spec", one_item),
+        (loops, "_run_parallel_for_task", over_items),
+        (loops, "execute_task", _noting(faults, loops.execute_task)),
+        (loops.ConditionEvaluator, "evaluate_condition", _judge(decide)),
+        (utilities, "get_dag_output_artifacts", _one_of),
+    ]
+    if run_command is not None:
+        changes.append((subprocess_task_handler, "run_local_subprocess", _command_runner(run_command, labels)))
+    with replaced(changes), quiet():
         yield
+    if faults:
+        raise faults[0]
 
 
 def run_pipeline(spec: Any, arguments: dict[str, Any], root: Path) -> bool:
@@ -133,6 +157,7 @@ def _task_runner(run_step: RunStep, folder: Folder, labels: Labels, original: Ca
             pipeline_root=given["pipeline_root"],
             unique_pipeline_id=given["unique_pipeline_id"],
         )
+        _fill_in(fields["inputs"].get("parameterValues", {}))
         environment = {item.name: item.value for item in container.env}
         if not run_step(label, step, fields, container.image, full, environment):
             return {}, status.Status.FAILURE
@@ -140,6 +165,21 @@ def _task_runner(run_step: RunStep, folder: Folder, labels: Labels, original: Ca
         return outputs, status.Status.SUCCESS
 
     return run_one
+
+
+def _fill_in(parameters: dict[str, Any]) -> None:
+    """Put values in the place of what stands for them inside a list or dict; kfp.local does it in texts alone."""
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        found = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+        return parameters[found[1]] if found else value
+
+    for name, value in parameters.items():
+        parameters[name] = filled(value)
 
 
 def _run_foreign(
@@ -166,6 +206,19 @@ def _task_entry(labels: Labels, original: Callable[..., Any]) -> Callable[..., A
     return enter
 
 
+def _noting(faults: list[Exception], original: Callable[..., Any]) -> Callable[..., Any]:
+    """Note what is raised inside a loop: kfp.local logs it, and goes on as if a task had failed."""
+
+    def execute(**given: Any) -> Any:
+        try:
+            return original(**given)
+        except Exception as error:
+            faults.append(error)
+            raise
+
+    return execute
+
+
 def _one_of(dag_outputs_spec: Any, io_store: Any) -> dict[str, Any]:
     """Artifacts a sub-pipeline gives out; of several selectors, the branch that ran."""
     outputs = {}
@@ -180,41 +233,22 @@ def _one_of(dag_outputs_spec: Any, io_store: Any) -> dict[str, Any]:
     return outputs
 
 
-def _judge(decide: Decide, original: Callable[..., Any]) -> Callable[..., Any]:
-    def evaluate(self: Any, condition: str, io_store: Any) -> bool:
-        channels = self._extract_pipeline_channels(condition)
-        values = [self._resolve_pipeline_channel(channel, io_store) for channel in channels]
-        answer = decide(condition, values)
-        return bool(original(condition, io_store)) if answer is None else answer
+def _judge(decide: Decide | None) -> Callable[..., Any]:
+    def evaluate(_self: Any, condition: str, io_store: Any) -> bool:
+        values = [resolve(name, io_store) for name in references(condition)]
+        answer = decide(condition, values) if decide is not None else None
+        return holds(condition, values) if answer is None else answer
 
     return evaluate
 
 
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    original = owner.__dict__[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
+def _nested_name(task_name: str, pipeline_resource_name: str) -> str:
+    """The way to a nested pipeline, from which its tasks get their names; kfp itself notes iterations alone."""
+    return f"{pipeline_resource_name}/{task_name}"
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """kfp.local logs every step to standard output through the root logger; the observer tells it better."""
-    from kfp.local import logging_utils
+def _command_runner(run_command: RunCommand, labels: Labels) -> Callable[..., int]:
+    def run(full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
+        return run_command(labels.current, full_command, env_vars or {})
 
-    @contextlib.contextmanager
-    def silent(*_given: Any, **_named: Any) -> Iterator[None]:
-        yield
-
-    with contextlib.ExitStack() as stack:
-        for name in ("local_logger_context", "indented_print"):
-            stack.enter_context(_replaced(logging_utils, name, silent))
-        stack.enter_context(_replaced(logging_utils, "print_horizontal_line", lambda: None))
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        level = logging.getLogger().level
-        stack.callback(logging.getLogger().setLevel, level)
-        yield
+    return run

@@ -5,21 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from intermodal.core.events import JOURNAL_VARIABLE
+from intermodal.runtime.local.processes import Processes, Watch
 from intermodal.runtime.outcome import FAILED, Outcome
 from intermodal.runtime.task import Task, run_task
-
-GRACE_SECONDS = 10.0
-_POLL_SECONDS = 0.02
-
-Watch = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -93,8 +87,7 @@ class Subprocess(Launcher):
     mode = "subprocess"
 
     def __init__(self) -> None:
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._stopped = False
+        self._processes = Processes()
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""
@@ -102,39 +95,17 @@ class Subprocess(Launcher):
         context.outcome.unlink(missing_ok=True)
         given = context.folder / "executor_input.json"
         command = [sys.executable, "-u", "-m", "intermodal", "task", "--step", launch.step]
-        with context.log.open("ab") as log:
-            process = subprocess.Popen(
-                [*command, "--executor_input", f"@{given}"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self._environment(launch),
-                start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops its tasks in order
-            )
-        self._running.add(process)
-        if self._stopped:
-            self.stop()
-        launch.started(process.pid)
-        _wait(process, launch.watch)
-        self._running.discard(process)
-        return Outcome.load(context.outcome) or vanished(context.task, process.returncode)
+        command += ["--executor_input", f"@{given}"]
+        code = self._processes.run(command, self._environment(launch), context.log, launch.watch, launch.started)
+        return Outcome.load(context.outcome) or vanished(context.task, code)
 
     def terminate(self) -> None:
-        """See `Launcher.terminate`; it takes no lock, because a signal handler calls it."""
-        self._stopped = True
-        for process in tuple(self._running):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGTERM)
+        """See `Launcher.terminate`."""
+        self._processes.terminate()
 
     def stop(self) -> None:
         """See `Launcher.stop`: SIGTERM, and SIGKILL for what does not listen."""
-        self.terminate()
-        end = time.monotonic() + GRACE_SECONDS
-        for process in tuple(self._running):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, end - time.monotonic()))
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+        self._processes.stop()
 
     def _environment(self, launch: Launch) -> dict[str, str]:
         paths = [*(item for item in sys.path if item), os.environ.get("PYTHONPATH", "")]
@@ -162,17 +133,6 @@ def vanished(task: str, code: int | None) -> Outcome:
         next_step="read its log; if it was killed for want of memory, give it less data or more memory",
     )
     return Outcome(state=FAILED, error=error.to_json())
-
-
-def _wait(process: subprocess.Popen[bytes], watch: Watch) -> None:
-    while True:
-        try:
-            process.wait(_POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            watch()
-            continue
-        watch()
-        return
 
 
 @contextlib.contextmanager

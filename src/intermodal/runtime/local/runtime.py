@@ -13,8 +13,9 @@ from types import FrameType
 from typing import Any
 
 from intermodal.core.attempt import remove_abandoned
-from intermodal.errors import IntermodalError, Interrupted, UsageError
+from intermodal.errors import IntermodalError, Interrupted, StoreFailed, UsageError
 from intermodal.runtime.base import RunRequest, Runtime
+from intermodal.runtime.ending import ended_record
 from intermodal.runtime.failure import failure_of
 from intermodal.runtime.graph import GraphTask, tasks_of
 from intermodal.runtime.local.engine import Engine
@@ -24,11 +25,8 @@ from intermodal.runtime.observer import Observer
 from intermodal.runtime.pipeline import all_arguments
 from intermodal.runtime.record import (
     CANCELLED,
-    FAILED,
     PENDING,
     RUNNING,
-    SKIPPED,
-    SUCCEEDED,
     RunRecord,
     TaskRecord,
     find_record,
@@ -48,7 +46,7 @@ class LocalRuntime(Runtime):
         """See `Runtime.run`."""
 
         def work(engine: Engine) -> bool:
-            with hooked(engine.run_step, engine.task_folder):
+            with hooked(engine.run_step, engine.task_folder, run_command=engine.run_command):
                 return run_pipeline(request.pipeline.spec, request.arguments, engine.folder / "kfp")
 
         record = _first_record(request, self.settings.runs)
@@ -67,7 +65,23 @@ class LocalRuntime(Runtime):
 
         Returns:
             The record at the end.
+
+        Raises:
+            StoreFailed: The disk of the home directory is full, or may not be written.
         """
+        try:
+            return self._conduct(record, work, observer, use_cache)
+        except OSError as error:
+            raise StoreFailed(
+                f"the run could not be recorded under {self.settings.home}",
+                seen=error,
+                expected="a directory that this user may write, with free space",
+                next_step="free some space, or set INTERMODAL_HOME to another place; then run the same command again",
+            ) from error
+
+    def _conduct(
+        self, record: RunRecord, work: Callable[[Engine], bool], observer: Observer, use_cache: bool
+    ) -> RunRecord:
         began = time.monotonic()
         _sweep(self.settings.home, self.settings.store)
         folder = self.settings.runs / record.run_id
@@ -80,8 +94,8 @@ class LocalRuntime(Runtime):
         tracker.start_run(record)
         engine = Engine(record, self.settings, launcher, tracker, observer, use_cache=use_cache)
         observer.run_started(record)
-        well, error = _guarded(engine, launcher, work)
-        ended = self._finish(_ended(engine.record, well, error, began), tracker)
+        well, error = _guarded(engine, work, stop_on_interrupt=not isinstance(launcher, InProcess))
+        ended = self._finish(ended_record(engine.record, well, error, began), tracker)
         observer.run_ended(ended)
         return ended
 
@@ -116,14 +130,18 @@ class LocalRuntime(Runtime):
         return [item for item in ids if item]
 
 
-def _guarded(engine: Engine, launcher: Launcher, work: Callable[[Engine], bool]) -> tuple[bool, IntermodalError | None]:
+def _guarded(
+    engine: Engine, work: Callable[[Engine], bool], *, stop_on_interrupt: bool
+) -> tuple[bool, IntermodalError | None]:
     """Do the work; whether it went well, and the error that ended it other than a failed task's."""
+    stopped = Interrupted("the run was interrupted", next_step="run the same command again to continue")
     try:
-        with _stoppable(engine, launcher):
-            return work(engine), None
+        with _stoppable(engine, stop_on_interrupt):
+            well = work(engine)
+            return well, stopped if engine.interrupted else None  # kfp.local swallows what a loop's thread raises
     except (KeyboardInterrupt, Interrupted):
-        launcher.stop()
-        return False, Interrupted("the run was interrupted", next_step="run the same command again to continue")
+        engine.stop()
+        return False, stopped
     except IntermodalError as raised:
         return False, raised
     except Exception as raised:  # kfp's orchestrator raises plain errors for what it cannot do
@@ -165,28 +183,6 @@ def _pending(item: GraphTask) -> TaskRecord:
     return TaskRecord(item.name, step=item.step, state=PENDING, depends_on=item.depends_on)
 
 
-def _ended(record: RunRecord, well: bool, error: IntermodalError | None, began: float) -> RunRecord:
-    failed = [task for task in record.tasks if task.state == FAILED]
-    stopped = isinstance(error, Interrupted)
-    state = CANCELLED if stopped else SUCCEEDED if well and error is None else FAILED
-    first = error.to_json() if error is not None else failed[0].error if failed and state == FAILED else {}
-    names = {task.name for task in failed}
-    tasks = tuple(_settled(task, names, stopped) for task in record.tasks)
-    return replace(record, state=state, seconds=round(time.monotonic() - began, 3), tasks=tasks, error=first)
-
-
-def _settled(task: TaskRecord, failed: set[str], stopped: bool) -> TaskRecord:
-    """A task that never ran, or was running when the run was stopped, with its true state."""
-    if task.state == RUNNING:
-        return replace(task, state=CANCELLED)
-    if task.state != PENDING:
-        return task
-    if stopped:
-        return replace(task, state=CANCELLED, reason="the run was stopped before it")
-    why = "a task before it failed" if failed else "its condition was not met"
-    return replace(task, state=SKIPPED, reason=why)
-
-
 def _sweep(home: Path, store: str) -> None:
     """Remove what killed processes left half-done; none of it was ever visible as an artifact."""
     remove_abandoned(home / "tmp")
@@ -195,18 +191,17 @@ def _sweep(home: Path, store: str) -> None:
 
 
 @contextmanager
-def _stoppable(engine: Engine, launcher: Launcher) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop what runs, then the run."""
+def _stoppable(engine: Engine, stop_on_interrupt: bool) -> Iterator[None]:
+    """SIGTERM, and Ctrl-C unless it belongs to the debugger, stop what runs, then the run."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        engine.interrupted = True
-        launcher.terminate()
+        engine.terminate()
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM,) if isinstance(launcher, InProcess) else (signal.SIGTERM, signal.SIGINT)
+    numbers = (signal.SIGTERM, signal.SIGINT) if stop_on_interrupt else (signal.SIGTERM,)
     before: dict[int, Any] = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield

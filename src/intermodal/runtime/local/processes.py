@@ -1,0 +1,93 @@
+"""Processes of a run: each with its log, watched while it runs, stopped with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+GRACE_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+
+Watch = Callable[[], None]
+
+
+class Processes:
+    """Runs commands and waits for them; several threads may, side by side."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = 0.0  # when they were told to stop
+
+    def run(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        log: Path,
+        watch: Watch,
+        started: Callable[[int], None] = lambda _process: None,
+    ) -> int:
+        """Run a command to its end.
+
+        Args:
+            command: The words.
+            environment: All its variables.
+            log: File to which all it prints is added.
+            watch: Called again and again while it runs, and once when it has ended.
+            started: Called with its process number.
+
+        Returns:
+            Its exit code; negative for a signal.
+        """
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops its tasks in order
+            )
+        self._running.add(process)
+        if self._stopped:
+            self.terminate()
+        started(process.pid)
+        code = self._wait(process, watch)
+        self._running.discard(process)
+        return code
+
+    def terminate(self) -> None:
+        """Tell all to stop, without waiting; it takes no lock, because a signal handler calls it."""
+        self._stopped = self._stopped or time.monotonic()
+        for process in tuple(self._running):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Stop all: SIGTERM, and SIGKILL for what does not listen."""
+        self.terminate()
+        for process in tuple(self._running):
+            self._wait(process, lambda: None)
+            _kill(process)
+
+    def _wait(self, process: subprocess.Popen[bytes], watch: Watch) -> int:
+        while True:
+            try:
+                code = process.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                watch()
+                if self._stopped and time.monotonic() - self._stopped > GRACE_SECONDS:
+                    _kill(process)
+                continue
+            watch()
+            return code
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and whatever it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
