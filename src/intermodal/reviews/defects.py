@@ -28,7 +28,7 @@ _CODES += [schema.COLUMNS.index(name) for name in ("vine", "verified_purchase", 
 _WORDS = ("zero", "one", "two", "three", "four", "five")
 
 Row = list[str]
-Spoil = Callable[[Row, Row], Row]  # (the row, the row before it) -> the spoiled row
+Spoil = Callable[[Row, Row], Row]  # (the row, a sound row before it) -> the spoiled row
 
 
 def _put(column: int, value: Callable[[Row, Row], str]) -> Spoil:
@@ -131,10 +131,14 @@ def spoil(chunk: Chunk, rates: dict[str, float], seed: int) -> tuple[list[str], 
     """
     lines = list(map("\t".join, zip(*chunk.columns, strict=True)))
     counts: Counter[str] = Counter()
+    last, sound = -1, 0
     for index, name in _chosen(chunk, rates, seed):
-        row, before = ([column[at] for column in chunk.columns] for at in (index, index - 1))
+        # What is copied comes from a sound row: a copy of a copy would leave its original alone.
+        sound = sound if index - 1 == last else index - 1
+        row, before = ([column[at] for column in chunk.columns] for at in (index, sound))
         lines[index] = "\t".join(DEFECTS[name](row, before))
         counts[name] += 1
+        last = index
     return lines, counts
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 from collections import OrderedDict
@@ -44,9 +45,12 @@ def partition_directory(category: str | None) -> str:
         category: Its name; None for rows without one.
 
     Returns:
-        "product_category=Major%20Appliances" and the like; readers of Hive partitions undo the escaping.
+        "product_category=Major%20Appliances" and the like; readers of Hive partitions undo the escaping. Too
+        long a name is cut and ends in a digest of the whole.
     """
     value = _NULL_PARTITION if category is None else quote(category, safe="")
+    if len(value) > _NAME_BYTES:
+        value = f"{value[:_NAME_BYTES]}-{hashlib.sha256(value.encode()).hexdigest()[:16]}"
     return f"{PARTITION_COLUMN}={value}"
 
 
@@ -76,7 +80,8 @@ def staged(*targets: str) -> Iterator[list[Path]]:
                 moved.append(target)
     finally:
         # After an error, those moved before the one that failed go as well: all or nothing.
-        for leftover in [*places, *(moved if len(moved) < len(targets) else [])]:
+        half_done = moved if len(moved) < len(targets) else []
+        for leftover in [*map(str, places), *half_done]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
