@@ -76,6 +76,7 @@ def load_pipeline(reference: str) -> Pipeline:
             expected="a Python file with a @kfp.dsl.pipeline, or a compiled .yaml",
             next_step="intermodal init makes a project with one",
         )
+    add_import_paths(path)  # the IR names steps by module: a compiled pipeline needs them as its source does
     made = _from_yaml(path) if path.suffix in (".yaml", ".yml") else _from_python(path, wanted)
     spec = made.pipeline_spec
     parameters = tuple(_parameter(name, item) for name, item in sorted(spec.root.input_definitions.parameters.items()))
@@ -153,8 +154,7 @@ def _from_python(path: Path, wanted: str) -> Any:
 
 
 def _import_file(path: Path) -> Any:
-    """Run a pipeline file; its folder and the working directory join the import path, as for a script."""
-    add_import_paths(path)
+    """Run a pipeline file."""
     name = f"{PIPELINE_MODULE}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -171,7 +171,7 @@ def _import_file(path: Path) -> Any:
 
 
 def add_import_paths(path: Path) -> list[str]:
-    """Let modules beside a pipeline, and in the working directory, be imported; what was added."""
+    """Let modules beside a pipeline, and in the working directory, be imported, as for a script; what was added."""
     folders = [str(path.parent.absolute()), str(Path.cwd())]
     for folder in folders:
         if folder not in sys.path:
