@@ -12,7 +12,7 @@ from intermodal.core.component import PIPELINE_MODULE
 from intermodal.core.values import from_text
 from intermodal.errors import IntermodalError, UsageError
 
-_TYPES = {
+PARAMETER_TYPES = {
     "NUMBER_INTEGER": int,
     "NUMBER_DOUBLE": float,
     "STRING": str,
@@ -182,7 +182,7 @@ def add_import_paths(path: Path) -> list[str]:
 def _parameter(name: str, item: Any) -> PipelineParameter:
     from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
 
-    kind = _TYPES.get(ParameterType.ParameterTypeEnum.Name(item.parameter_type), str)
+    kind = PARAMETER_TYPES.get(ParameterType.ParameterTypeEnum.Name(item.parameter_type), str)
     has_default = item.HasField("default_value") or item.is_optional
     return PipelineParameter(name, kind, _plain(item.default_value, kind) if has_default else None, not has_default)
 

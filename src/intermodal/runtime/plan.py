@@ -23,7 +23,7 @@ from intermodal.runtime.context import TaskContext
 from intermodal.runtime.graph import GraphTask, tasks_of
 from intermodal.runtime.local.hooks import hooked, run_pipeline
 from intermodal.runtime.outcome import write_atomically
-from intermodal.runtime.pipeline import Pipeline
+from intermodal.runtime.pipeline import PARAMETER_TYPES, Pipeline
 from intermodal.runtime.task import Task, look_up, serve
 
 HIT, MISS, UNDETERMINED, SKIPPED = "hit", "miss", "undetermined", "skipped"
@@ -91,6 +91,7 @@ class _Planner:
         """Look a task up; what `hooked` calls in place of running it."""
         if not step:
             self.entries[label] = PlannedTask(label, "", MISS, "not an intermodal step: it always runs")
+            fields["outputs"].update(self._foreign_outputs(label, fields["component"]))
             return True
         given = parse(json.dumps(fields))
         function = load_function(step)
@@ -160,6 +161,20 @@ class _Planner:
         }
         values = {name: self._marked(label, kind) for name, kind in spec.return_types.items()}
         write_atomically(Path(given.output_file), json.dumps({"artifacts": artifacts, "parameterValues": values}))
+
+    def _foreign_outputs(self, label: str, component: Any) -> dict[str, Any]:
+        """Marked outputs of a component that is not one of ours, as kfp hands them on."""
+        from kfp import dsl
+        from kfp.pipeline_spec.pipeline_spec_pb2 import ParameterType
+
+        made: dict[str, Any] = {
+            name: dsl.Artifact(name=name, uri=_MARK + label, metadata={})
+            for name in component.output_definitions.artifacts
+        }
+        for name, item in component.output_definitions.parameters.items():
+            kind = PARAMETER_TYPES.get(ParameterType.ParameterTypeEnum.Name(item.parameter_type), str)
+            made[name] = self._marked(label, kind)
+        return made
 
     def _marked(self, label: str, kind: type) -> Any:
         if kind in (int, float, bool):

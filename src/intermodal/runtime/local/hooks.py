@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from intermodal.core.executor_input import OPTIONS
 from intermodal.runtime.graph import label_of, step_of
-from intermodal.runtime.local.conditions import holds, references, resolve
+from intermodal.runtime.local.conditions import CHANNEL, holds, references, resolve
 from intermodal.runtime.local.loops import exact_inputs, exact_items
 from intermodal.runtime.local.patching import quiet, replaced
 
@@ -37,7 +38,8 @@ _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 class Labels:
     """Names of running tasks: one per task and loop iteration, kept per thread.
 
-    kfp passes no task name to the function that runs a task, so it is set when kfp enters the task.
+    kfp passes neither the task's name nor its caching options to the function that runs it, so they are
+    noted when kfp enters the task.
     """
 
     def __init__(self) -> None:
@@ -46,9 +48,11 @@ class Labels:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def entered(self, task_name: str, resource: str) -> Iterator[None]:
+    def entered(self, task_name: str, task_spec: Any, resource: str) -> Iterator[None]:
         """The task that this thread runs from here on."""
         label = label_of(task_name, resource)
+        options = task_spec.caching_options
+        self._current.cached = options.enable_cache or not task_spec.HasField("caching_options")
         with self._lock:
             count = self._used[label] = self._used.get(label, 0) + 1
         self._current.name = label if count == 1 else f"{label}.again{count}"
@@ -58,6 +62,11 @@ class Labels:
     def current(self) -> str:
         """The task that this thread runs."""
         return str(self._current.name)
+
+    @property
+    def cached(self) -> bool:
+        """Whether the pipeline lets a remembered result stand for the task that this thread runs."""
+        return bool(self._current.cached)
 
 
 @contextlib.contextmanager
@@ -149,6 +158,7 @@ def _task_runner(run_step: RunStep, folder: Folder, labels: Labels, original: Ca
             block_input_artifact=False,
         )
         fields = executor_input_utils.executor_input_to_dict(message, given["component_spec"])
+        _write_whole(fields["inputs"].get("parameterValues", {}))
         full = placeholder_utils.replace_placeholders(
             full_command=command,
             executor_input_dict=fields,
@@ -158,6 +168,7 @@ def _task_runner(run_step: RunStep, folder: Folder, labels: Labels, original: Ca
             unique_pipeline_id=given["unique_pipeline_id"],
         )
         _fill_in(fields["inputs"].get("parameterValues", {}))
+        fields[OPTIONS] = {"useCache": labels.cached}
         environment = {item.name: item.value for item in container.env}
         if not run_step(label, step, fields, container.image, full, environment):
             return {}, status.Status.FAILURE
@@ -165,6 +176,13 @@ def _task_runner(run_step: RunStep, folder: Folder, labels: Labels, original: Ca
         return outputs, status.Status.SUCCESS
 
     return run_one
+
+
+def _write_whole(parameters: dict[str, Any]) -> None:
+    """Let a whole number that becomes part of a text read "6" and not "6.0", as Kubeflow's backend writes it."""
+    for name, value in parameters.items():
+        if name.startswith(CHANNEL) and isinstance(value, float) and value.is_integer():
+            parameters[name] = int(value)
 
 
 def _fill_in(parameters: dict[str, Any]) -> None:
@@ -194,13 +212,16 @@ def _run_foreign(
         answer.append(original(**{**given, "pipeline_root": str(root)}))
         return bool(answer[0][1] == status.Status.SUCCESS)
 
-    went_well = run_step(label, "", {"work": work}, given["executor_spec"].container.image, [], {})
-    return answer[0] if answer else ({}, status.Status.SUCCESS if went_well else status.Status.FAILURE)
+    fields: dict[str, Any] = {"work": work, "component": given["component_spec"], "outputs": {}}
+    went_well = run_step(label, "", fields, given["executor_spec"].container.image, [], {})
+    if answer:
+        return answer[0]  # type: ignore[no-any-return]
+    return fields["outputs"], status.Status.SUCCESS if went_well else status.Status.FAILURE
 
 
 def _task_entry(labels: Labels, original: Callable[..., Any]) -> Callable[..., Any]:
     def enter(**given: Any) -> Any:
-        with labels.entered(given["task_name"], given["pipeline_resource_name"]):
+        with labels.entered(given["task_name"], given["task_spec"], given["pipeline_resource_name"]):
             return original(**given)
 
     return enter
