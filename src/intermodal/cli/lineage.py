@@ -58,7 +58,7 @@ def tree(ancestry: Ancestry, label: str) -> list[str]:
     if ancestry.origin is None:
         # The line above has told the URI of what is repeated.
         return lines if ancestry.rows is not None or ancestry.bytes is not None else [*lines, f"    {ancestry.uri}"]
-    given = [tree(item, f"input {name}:") for name, items in ancestry.inputs.items() for item in items]
+    given = [tree(item, f"input {name}") for name, items in ancestry.inputs.items() for item in items]
     given += [[_source(ancestry.origin, name, found)] for name, found in ancestry.origin.sources.items() if found]
     step = [*_maker(ancestry.origin), *_branches(given)]
     return [*lines, f"    {ancestry.uri}", *_branches([step])]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from intermodal.core.config import Settings
     from intermodal.runtime.record import RunRecord, TaskRecord
 
+_SINGLE = "step:"  # what stands before the step in the reference of a run of one step
 _MARKS = {
     "SUCCEEDED": "✔",
     "CACHED": "≡",
@@ -81,6 +82,8 @@ def _next(record: RunRecord) -> list[str]:
     if record.state == "SUCCEEDED":
         return []
     resume = f"intermodal resume {record.run_id}"
+    if record.reference.startswith(_SINGLE):
+        resume = f"intermodal step {record.reference.removeprefix(_SINGLE)} …"
     if record.directory and Path(record.directory) != Path.cwd():
         resume = f"cd {record.directory} && {resume}"
     return [f"read the logs with: intermodal logs {record.run_id}", f"continue with: {resume}"]

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from fresh_environment import make_environment
 from intermodal.cli.project import project_files
 from launching import PATIENCE
 
 
-def python(*words: str, folder: Path, program: str = sys.executable, **environment: str):
-    """Run Python in a folder, without this checkout's paths."""
-    known = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "INTERMODAL_HOME")}
-    return subprocess.run(
-        [program, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env={**known, **environment},
-    )
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A new environment, in which intermodal is installed and this project is not."""
+    return {**make_environment(tmp_path_factory.mktemp("new") / "environment"), "MLFLOW_TRACKING_URI": "off"}
+
+
+def typed(words: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Type a command in a folder."""
+    given = {"cwd": folder, "env": environment, "timeout": PATIENCE}
+    return subprocess.run(["bash", "-c", words], capture_output=True, text=True, **given)
 
 
 @pytest.fixture
@@ -34,49 +33,41 @@ def project(home, cli) -> Path:
     return Path.cwd() / "my-project"
 
 
-def test_it_runs_without_being_installed(project):
-    done = python("-m", "intermodal", "run", "pipelines/hello.py", "-p", "top=2", "--json", folder=project)
+def test_it_runs_without_being_installed(project, environment):
+    done = typed("intermodal run pipelines/hello.py -p top=2 --json", project, environment)
     assert done.returncode == 0, done.stderr
-    again = python("-m", "intermodal", "run", "pipelines/hello.py", "-p", "top=2", folder=project)
+    assert json.loads(done.stdout)["metrics"] == {"count-words.words": 11.0, "count-words.different_words": 8.0}
+    again = typed("intermodal run pipelines/hello.py -p top=2", project, environment)
     assert again.returncode == 0, again.stderr
     assert "0 tasks ran, 1 cached" in again.stdout
-    assert (project / ".intermodal" / "runs").is_dir()
-    log = python("-m", "intermodal", "logs", "count_words", folder=project)
-    assert "the 4, ship 1" in python("-m", "intermodal", "logs", folder=project).stdout + log.stdout + done.stderr
+    assert "the 4, ship 1" in typed(f"intermodal logs {json.loads(done.stdout)['run_id']}", project, environment).stdout
+    assert typed("intermodal verify --all", project, environment).returncode == 0
 
 
-def test_its_own_test_passes_and_can_fail(project):
-    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", folder=project)
+def test_its_own_test_passes_and_can_fail(project, environment):
+    command = "python -m pytest -q -p no:cacheprovider"
+    done = typed(command, project, environment)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
     steps = project / "my_project" / "steps.py"
     steps.write_text(steps.read_text().replace("most_common(top)", "most_common(1)"))
-    assert python("-m", "pytest", "-q", "-p", "no:cacheprovider", folder=project).returncode == 1
+    assert typed(command, project, environment).returncode == 1
 
 
 def test_once_installed_its_step_has_a_name_everywhere(project, tmp_path):
-    """A real `pip install -e .` into a new environment, from the packages that are already here."""
-    place = tmp_path / "environment"
-    made = python("-m", "venv", "--without-pip", str(place), folder=tmp_path)
-    assert made.returncode == 0, made.stderr
-    program = str(place / "bin" / "python")
-    site = next(place.glob("lib/python*/site-packages"))
-    ours = [item for item in sys.path if item.endswith("site-packages")]
-    (site / "parent.pth").write_text("".join(f"import site; site.addsitedir({item!r})\n" for item in ours))
-    offline = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
-    done = python("-m", "pip", "install", *offline, "-e", str(project), folder=tmp_path, program=program)
+    """A real `pip install -e .`, from the packages that are already here."""
+    environment = {**make_environment(tmp_path / "environment"), "MLFLOW_TRACKING_URI": "off"}
+    done = typed("pip install --quiet -e .", project, environment)
     assert done.returncode == 0, done.stderr
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    listed = python("-m", "intermodal", "step", folder=elsewhere, program=program)
-    assert "count_words" in listed.stdout
+    listed = typed("intermodal step", elsewhere, environment)
     assert "my_project.steps:count_words" in listed.stdout
-    helped = python("-m", "intermodal", "step", "count_words", "--help", folder=elsewhere, program=program)
+    helped = typed("intermodal step count_words --help", elsewhere, environment)
     assert "Keep this many of the most frequent words." in helped.stdout
-    told = ["step", "count_words", "--text", "b a b", "--json"]
-    done = python("-m", "intermodal", *told, folder=elsewhere, program=program, MLFLOW_TRACKING_URI="off")
+    done = typed("intermodal step count_words --text 'b a b' --json", elsewhere, environment)
     assert done.returncode == 0, done.stderr
-    assert '"count_words.words": 3.0' in done.stdout
+    assert json.loads(done.stdout)["metrics"]["count_words.words"] == 3.0
 
 
 def test_the_object(home, cli):

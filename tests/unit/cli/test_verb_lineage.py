@@ -44,11 +44,11 @@ def test_the_tree(ran, cli):
     digest = ran.record.task("measure").artifacts["lengths"]["digest"]
     assert lines[0] == f"measure.lengths  {digest[:12]}  (Dataset, 14 B)"
     assert lines[2].startswith(f"└─ made by measure in run {ran.record.run_id}, ")
-    assert "   ├─ input again:" in said.out
+    assert "   ├─ input again  " in said.out
     assert "   │  └─ made by read_lines (task read-lines) in run" in said.out
     assert "least = 0" in said.out
     assert f'└─ from outside, source = "{ran.source}"' in said.out
-    assert lines[-1].startswith("   └─ input lines:")
+    assert lines[-1].startswith("   └─ input lines  ")
     assert lines[-1].endswith(REPEATED)
 
 

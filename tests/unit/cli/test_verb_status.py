@@ -117,6 +117,11 @@ def test_a_failed_run_says_why_and_what_next(home, cli):
     assert "cd /elsewhere && intermodal resume toy-1" in page
 
 
+def test_a_single_step_is_run_again_and_not_resumed(home, cli):
+    save("clean-1", state="FAILED", reference="step:mypkg.steps:clean")
+    assert "intermodal step mypkg.steps:clean …" in cli("status", "clean-1").out
+
+
 def test_several_runs_that_start_alike(home, cli):
     save("toy-1", state="SUCCEEDED")
     save("toy-2", state="SUCCEEDED")
