@@ -16,7 +16,8 @@ SHARED = Path(os.environ.get("INTERMODAL_SHARED", ROOT.parent / "shared"))
 if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
-from seaweedfs import s3, seaweedfs  # noqa: E402, F401  fixtures
+from running import run  # noqa: E402, F401  fixtures
+from seaweedfs import s3, seaweedfs  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")

@@ -141,3 +141,106 @@ def values():
 def linked():
     """Outputs that are links."""
     link(data=make(n=3).outputs["data"])
+
+
+find, pair, undefined = component(steps.find), component(steps.pair), component(steps.undefined)
+
+
+@dsl.pipeline(name="rows")
+def rows():
+    """A loop over lists, and in it a loop over the list at hand."""
+    with dsl.ParallelFor([[1, 2], [3, 4, 5]]) as row:
+        with dsl.ParallelFor(row) as cell:
+            pair(first=cell, row=row)
+
+
+@dsl.pipeline(name="fields")
+def fields(items: list = [{"a": 1, "inner": [1, 2]}, {"a": 2, "inner": [3]}]):  # noqa: B006
+    """A loop over mappings, and in it a loop over one of their fields."""
+    with dsl.ParallelFor(items) as item:
+        with dsl.ParallelFor(item.inner) as cell:
+            pair(first=cell, second=item.a)
+
+
+@dsl.pipeline(name="named")
+def named(text: str = "it's"):
+    """Loops and conditions over outputs that have names of their own."""
+    found = find(text=text)
+    with dsl.ParallelFor(found.outputs["items"]) as item:
+        with dsl.If(found.outputs["rate"] > 0.25):
+            pair(first=item, second=found.outputs["count"])
+    with dsl.If(found.outputs["rate"] > 1):
+        say(text="never")
+    with dsl.If(found.outputs["text"] == "plain"):
+        note(text="plain")
+    with dsl.Else():
+        note(text="other")
+
+
+@dsl.pipeline(name="crossed")
+def crossed(outer: list[int] = [1, 2], inner: list[int] = [10, 20]):  # noqa: B006
+    """Two loops over parameters; the body sees an earlier output, the outer item and its own."""
+    twice_five = double(value=5)
+    with dsl.ParallelFor(outer) as one:
+        with dsl.ParallelFor(inner) as other:
+            pair(first=one, second=other)
+            pair(first=twice_five.output, second=other)
+            with dsl.If(one > 1):
+                double(value=other)
+
+
+@dsl.pipeline(name="pieced")
+def pieced():
+    """A text pieced together from outputs."""
+    say(text=f"{say(text='a').output} and {double(value=3).output}")
+
+
+@dsl.pipeline(name="nothing-to-do")
+def nothing_to_do(items: list[int] = []):  # noqa: B006
+    """A loop without items."""
+    with dsl.ParallelFor(items) as item:
+        double(value=item)
+    double(value=1)
+
+
+@dsl.pipeline(name="broken-loop")
+def broken_loop():
+    """A loop of which one iteration fails."""
+    with dsl.ParallelFor([1, 2, 3]) as item:
+        value = double(value=item)
+        with dsl.If(value.output == 4):
+            fail(message="the second")
+
+
+@dsl.pipeline(name="careless")
+def careless():
+    """A step that goes on after a failed one."""
+    broken = fail(message="never mind")
+    say(text="after all").after(broken).ignore_upstream_failure()
+
+
+@dsl.pipeline(name="unlucky-condition")
+def unlucky_condition(items: list = [1, 2]):  # noqa: B006
+    """A condition that compares a number with a text, which is what kfp takes an item of a bare list for."""
+    with dsl.ParallelFor(items) as item:
+        with dsl.If(item > 1):
+            say(text="never")
+
+
+@dsl.pipeline(name="uncached")
+def uncached():
+    """A task that is never served from the cache."""
+    say()
+    double(value=2).set_caching_options(False)
+
+
+@dsl.pipeline(name="undefined-metric")
+def undefined_metric(value: bool = False):
+    """A step with a metric that is not a number, and one after it."""
+    double(value=3).after(undefined(value=value))
+
+
+@dsl.pipeline(name="imported")
+def imported(uri: str):
+    """Data that no step of ours made."""
+    total(parts=dsl.importer(artifact_uri=uri, artifact_class=dsl.Dataset).output)

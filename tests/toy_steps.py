@@ -261,3 +261,32 @@ def train(data: Input[Dataset], model: Output[Model], rate: float = 0.1) -> floa
 def not_a_step(n: int) -> int:
     """A plain function."""
     return n
+
+
+class Found(NamedTuple):
+    """Values with names of their own."""
+
+    items: list
+    count: int
+    rate: float
+    text: str
+
+
+@step()
+def find(text: str = "it's") -> Found:
+    """Several named values, a list among them."""
+    return Found([7, 8], 3, 0.5, text)
+
+
+@step()
+def pair(first: int, second: int = 0, row: List[int] = []) -> str:  # noqa: B006  a default as KFP writes it
+    """The values as text, to see which one came from where."""
+    return f"{first} {second} {row}"
+
+
+@step()
+def undefined(metrics: Output[Metrics], value: bool = False) -> float:
+    """A metric that is not defined; and, when asked, such a value."""
+    metrics.log_metric("defined", 0.5)
+    metrics.log_metric("undefined", float("nan"))
+    return float("inf") if value else 1.0

@@ -8,6 +8,8 @@ from typing import Any
 
 from intermodal.errors import UsageError
 
+OPTIONS = "intermodal"  # what our own runtimes add; KFP's executor passes over it
+
 
 @dataclass(frozen=True)
 class ArtifactReference:
@@ -42,6 +44,7 @@ class TaskInput:
         inputs: Input artifacts by name; more than one for a collected fan-out.
         outputs: The artifacts the step is to make, by name.
         output_file: Where `executor_output.json` is expected.
+        use_cache: False when the pipeline switched caching off for this task.
     """
 
     raw: dict[str, Any]
@@ -49,6 +52,7 @@ class TaskInput:
     inputs: dict[str, tuple[ArtifactReference, ...]]
     outputs: dict[str, ArtifactReference]
     output_file: str
+    use_cache: bool = True
 
 
 def parse(text: str) -> TaskInput:
@@ -69,6 +73,7 @@ def parse(text: str) -> TaskInput:
             inputs={name: _references(value) for name, value in inputs.get("artifacts", {}).items()},
             outputs={name: _references(value)[0] for name, value in outputs.get("artifacts", {}).items()},
             output_file=outputs["outputFile"],
+            use_cache=raw.get(OPTIONS, {}).get("useCache", True),
         )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(

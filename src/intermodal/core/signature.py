@@ -30,14 +30,15 @@ def read_signature(function: Callable[..., Any], needs: Needs) -> StepSpec:
     """
     docs = _documentation(function)
     parameters: list[Parameter] = []
+    injected: list[str] = []
     inputs: list[Slot] = []
     outputs: list[Slot] = []
     for name, item in inspect.signature(function).parameters.items():
         kind, payload = _classify(function, name, item)
         doc = docs.get(name, "")
         if kind == "injected":
-            continue
-        if kind == "parameter":
+            injected.append(name)
+        elif kind == "parameter":
             required = item.default is inspect.Parameter.empty
             parameters.append(
                 Parameter(name, payload, None if required else item.default, required, doc, _element(item))
@@ -55,6 +56,7 @@ def read_signature(function: Callable[..., Any], needs: Needs) -> StepSpec:
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         return_types=_return_types(function),
+        injected=tuple(injected),
     )
 
 

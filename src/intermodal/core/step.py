@@ -97,6 +97,7 @@ class StepSpec:
         inputs: Input artifacts.
         outputs: Output artifacts.
         return_types: Plain values it returns, name → type; "Output" names a single one.
+        injected: Arguments that KFP fills in, such as the final status of an exit handler.
     """
 
     name: str
@@ -107,6 +108,7 @@ class StepSpec:
     inputs: tuple[Slot, ...] = ()
     outputs: tuple[Slot, ...] = ()
     return_types: dict[str, type] = field(default_factory=dict)
+    injected: tuple[str, ...] = ()
 
     @property
     def returns(self) -> tuple[str, ...]:

@@ -10,6 +10,12 @@ from intermodal.core.config import Settings, load_settings
 from intermodal.core.events import JOURNAL_VARIABLE
 
 _PREFIX = "INTERMODAL_"
+# Those that a task inside another task must not inherit.
+CONTEXT_VARIABLES = {
+    *(_PREFIX + name for name in ("RUN_ID", "TASK", "TASK_FOLDER", "IMAGE", "USE_CACHE", "MISSED")),
+    JOURNAL_VARIABLE,
+    "MLFLOW_RUN_ID",
+}
 
 
 @dataclass(frozen=True)

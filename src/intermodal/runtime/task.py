@@ -85,14 +85,24 @@ def look_up(task: Task) -> tuple[KeyParts, CachedResult | None, str]:
     """
     spec = spec_of(task.function)
     parts = key_parts(spec, task.given, task.context.settings, task.context.image)
-    if not task.context.use_cache:
-        return parts, None, "the cache is switched off"
+    off = _why_uncached(task, spec)
+    if off:
+        return parts, None, off
     result, why = CacheIndex(open_store(task.context.settings.store)).find(parts)
     if result is not None and spec.needs.still_valid:
         stale = still_valid(spec.needs.still_valid, result)
         if stale:
             return parts, None, stale
     return parts, result, why
+
+
+def _why_uncached(task: Task, spec: StepSpec) -> str:
+    """Why a remembered result may not be used; empty when it may."""
+    if spec.injected:
+        return "it is told about this very run, so it always runs"
+    if not task.given.use_cache:
+        return "the pipeline switched its cache off"
+    return "" if task.context.use_cache else "the cache is switched off"
 
 
 def serve(task: Task, result: CachedResult, why: str, started: float) -> Outcome:
@@ -102,9 +112,13 @@ def serve(task: Task, result: CachedResult, why: str, started: float) -> Outcome
 
 
 def _known_miss(task: Task) -> tuple[KeyParts, CachedResult | None, str] | None:
+    """What the launcher has found out already, when it is about this task."""
     if not task.context.missed:
         return None
-    return KeyParts.from_json(json.loads(Path(task.context.missed).read_text())), None, ""
+    parts = KeyParts.from_json(json.loads(Path(task.context.missed).read_text()))
+    spec = spec_of(task.function)
+    own = parts.target == spec.target and task.context.missed.startswith(f"{task.context.folder}/")
+    return (parts, None, "") if own else None
 
 
 def _hit_or_work(task: Task, started: float) -> Outcome:
@@ -143,7 +157,7 @@ def _work(task: Task, parts: KeyParts, staging: Path, started: float) -> CachedR
         mlflow_run_id=task.context.mlflow_run_id,
         seconds=round(time.monotonic() - started, 3),
     )
-    return CacheIndex(store).remember(result, task.context.task, replace=not task.context.use_cache)
+    return CacheIndex(store).remember(result, task.context.task, replace=bool(_why_uncached(task, spec)))
 
 
 def _inputs(task: Task) -> dict[str, list[ResolvedInput]]:

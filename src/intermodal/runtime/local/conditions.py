@@ -16,7 +16,7 @@ _REFERENCE = r"inputs\.parameter_values\['([^']+)'\]"
 _TOKEN = re.compile(rf"{_REFERENCE}|('(?:[^'\\]|\\.)*')|&&|\|\||!(?!=)|\btrue\b|\bfalse\b|\bnull\b")
 _WORDS = {"&&": " and ", "||": " or ", "!": " not ", "true": "True", "false": "False", "null": "None"}
 _FUNCTIONS = {"__builtins__": {}, "int": int, "double": float, "string": str, "bool": bool}
-_PREFIX = "pipelinechannel--"
+CHANNEL = "pipelinechannel--"
 MISSING = object()
 
 
@@ -35,7 +35,7 @@ def resolve(name: str, io_store: Any) -> Any:
     Returns:
         The value; `MISSING` when the task that gives it did not run.
     """
-    reference = name.removeprefix(_PREFIX)
+    reference = name.removeprefix(CHANNEL)
     while io_store is not None:
         inputs, outputs = io_store._parent_input_data, io_store._task_output_data
         for key in (name, reference):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from intermodal.core.events import JOURNAL_VARIABLE
+from intermodal.runtime.context import CONTEXT_VARIABLES
 from intermodal.runtime.local.processes import Processes, Watch
 from intermodal.runtime.outcome import FAILED, Outcome
 from intermodal.runtime.task import Task, run_task
@@ -109,8 +110,9 @@ class Subprocess(Launcher):
 
     def _environment(self, launch: Launch) -> dict[str, str]:
         paths = [*(item for item in sys.path if item), os.environ.get("PYTHONPATH", "")]
+        inherited = {name: value for name, value in os.environ.items() if name not in CONTEXT_VARIABLES}
         return {
-            **os.environ,
+            **inherited,
             "_KFP_RUNTIME": "true",
             "PYTHONPATH": os.pathsep.join(
                 dict.fromkeys(item for item in paths if item and "site-packages" not in item)
