@@ -98,7 +98,7 @@ def make_features(source: Path, target: Path, recipe: Recipe) -> Features:
     check_length(recipe.max_seq_length, encoder.special_tokens + 1, limit)
     reviews = find_reviews(source)
     selection = select(survey(reviews), recipe.shares, balance=recipe.balance, seed=recipe.seed)
-    length = recipe.max_seq_length or _lengths(reviews, selection, encoder).choose(limit)
+    length = recipe.max_seq_length or training_lengths(reviews, selection, encoder).choose(limit)
     layout = Layout(length, int(config.get("pad_token_id") or 0), recipe.tfrecord)
     splits, lengths = _write(reviews, selection, encoder, target, layout)
     facts = {
@@ -132,8 +132,17 @@ def _chosen(reviews: ReviewFiles, selection: Selection, note: str) -> Iterator[C
             yield Chosen(kept, pa.array(texts, pa.string()), destinations[used])
 
 
-def _lengths(reviews: ReviewFiles, selection: Selection, encoder: TextEncoder) -> LengthDistribution:
-    """Lengths of the training texts; those of the other splits must not influence a choice."""
+def training_lengths(reviews: ReviewFiles, selection: Selection, encoder: TextEncoder) -> LengthDistribution:
+    """Lengths of the training texts; those of the other splits must not influence a choice.
+
+    Args:
+        reviews: Where the texts are.
+        selection: Which of them are trained on.
+        encoder: Counts tokens.
+
+    Returns:
+        The distribution of lengths in tokens, special tokens included.
+    """
     lengths = LengthDistribution.empty()
     training = replace(selection, destinations=selection.destinations.copy())
     training.destinations[training.destinations != TRAIN] = UNUSED

@@ -51,7 +51,7 @@ def test_seeds_give_unrelated_orders_and_no_ties() -> None:
     assert abs(np.corrcoef(one.astype(float), two.astype(float))[0, 1]) < 0.05
     assert abs(np.corrcoef(one.astype(float), keys.astype(float))[0, 1]) < 0.05
     assert (seeded_ranks(keys[::-1], 7) == one[::-1]).all()
-    assert (seeded_ranks(keys, -1) != one).any()
+    assert (seeded_ranks(keys, -7) != one).any()
 
 
 def test_positions_are_shares_of_the_whole_range() -> None:
@@ -87,6 +87,13 @@ def test_even_a_tiny_class_has_a_row_in_each_split(rows: int, seed: int) -> None
     groups = np.random.default_rng(seed).permutation(np.linspace(0, 0.999, rows))
     split = assign(groups, np.zeros(rows, np.int8), Shares())
     assert {TRAIN, VALIDATION, TEST} == set(split.codes.tolist())
+
+
+def test_a_tiny_class_is_split_as_its_texts_allow() -> None:
+    codes = assign(np.array([0.2, 0.5, 0.6, 0.75]), np.zeros(4, np.int8), Shares()).codes
+    assert codes.tolist() == [TEST, TRAIN, TRAIN, VALIDATION]
+    codes = assign(np.array([0.4, 0.5, 0.6]), np.zeros(3, np.int8), Shares()).codes
+    assert codes.tolist() == [TRAIN, TRAIN, TRAIN]
 
 
 def test_other_rows_do_not_move_a_text_to_another_split() -> None:

@@ -14,7 +14,9 @@ from intermodal.text.words import WordTable, cut, pack
 
 CUT = re.compile("[{0}]|[^ \\t\\n\\r{0}]+".format(re.escape(string.punctuation)))
 LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-NASTY = st.text(alphabet=st.one_of(st.sampled_from(" \t\n\r\x00\x0b\x7f\xa0.,-'[]aAzZ09éÉß中👍"), st.characters()))
+NASTY = st.text(
+    alphabet=st.one_of(st.sampled_from(" \t\n\r\x00\x0b\x7f\xa0.,-'[]aAzZ09éÉß中👍"), st.characters(codec="utf-8"))
+)
 
 
 def words_of(texts: list[str]) -> list[list[str]]:
