@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
 from rich.table import Column
 from rich.text import Text
 
+_ECHO = 3  # columns kept free at the end of a line
 _NARROW = 70  # columns below which the bar is short, and notes are left out
 
 
@@ -31,7 +34,7 @@ def new_progress(console: Console) -> Progress:
     if not narrow:
         columns.append(_NoteColumn(table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)))
     columns.append(_ClockColumn(table_column=Column(no_wrap=True, justify="right", min_width=13)))
-    return Progress(*columns, console=console, transient=True, expand=True, refresh_per_second=8)
+    return _Bars(*columns, console=console, transient=True, expand=True, refresh_per_second=8)
 
 
 def start_phase(progress: Progress, bar: TaskID, total: float) -> None:
@@ -52,6 +55,28 @@ def clock_text(seconds: float) -> str:
     """Seconds as a clock: "0:07", "12:40", "1:02:03"."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+class _Bars(Progress):
+    """Bars that leave the last columns free; see `_Narrower`."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """See `Progress.get_renderables`."""
+        yield _Narrower(self.make_tasks_table(self.tasks))
+
+
+@dataclass(frozen=True)
+class _Narrower:
+    """Something drawn a little narrower than the terminal.
+
+    A terminal echoes Ctrl-C as two characters. At the end of a full line they would open another line,
+    and the bars would be wiped from the wrong place.
+    """
+
+    content: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self.content, options.update_width(max(1, options.max_width - _ECHO)))
 
 
 class _NameColumn(ProgressColumn):
