@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from launching import ROOT, intermodal
+from launching import TESTS, intermodal
+
+ROOT = TESTS.parent
 
 IMAGE = "intermodal/core:0.1.0"
 PIPELINE = """

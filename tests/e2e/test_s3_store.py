@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from launching import ROOT, intermodal
+from launching import TESTS, intermodal
 from seaweedfs import Bucket
+
+ROOT = TESTS.parent
 
 PIPELINE = str(ROOT / "pipelines" / "reviews.py")
 WORDS = ("-p", "rows=1500", "-p", "framework=baseline", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import threading
@@ -130,12 +131,13 @@ class Engine:
         return self.record.task(label) or made
 
     def _ready(self, label: str, step: str, fields: dict[str, Any]) -> Task:
-        text = json.dumps(fields)
+        function = load_function(step)
+        text = json.dumps(_with_absolute_sources(fields, spec_of(function).needs.sources))
         write_atomically(self.task_folder(label) / "executor_input.json", text)
         context = TaskContext(
             self._settings, self.record.run_id, label, self.task_folder(label), use_cache=self._use_cache
         )
-        return Task(load_function(step), parse(text), context)
+        return Task(function, parse(text), context)
 
     def _hit_or_launch(
         self,
@@ -241,6 +243,14 @@ class Engine:
         with self._lock:
             self.record = self.record.with_task(task)
             self.record.save(self._settings.runs)
+
+
+def _with_absolute_sources(fields: dict[str, Any], sources: tuple[str, ...]) -> dict[str, Any]:
+    """The ExecutorInput with local data named from the root, since a container's working directory is another."""
+    given = fields.get("inputs", {}).get("parameterValues", {})
+    local = {k: v for k, v in given.items() if k in sources and isinstance(v, str) and "://" not in v and glob.glob(v)}
+    absolute = {name: os.path.abspath(value) for name, value in local.items()}
+    return {**fields, "inputs": {**fields.get("inputs", {}), "parameterValues": {**given, **absolute}}}
 
 
 def replace_reason(outcome: Outcome, why: str) -> Outcome:
