@@ -89,7 +89,7 @@ def _maker(origin: Origin) -> list[str]:
 
 def _source(origin: Origin, name: str, found: Any) -> str:
     """Data from outside: the parameter that named it, and what was found there."""
-    where = value_text(origin.parameters.get(name, ""))
+    where = value_text(origin.parameters.get(name, ""), limit=1000)  # a path cut short finds nothing
     return f"from outside, {name} = {where}  {str(found.get('digest', ''))[:12]}  ({_files(found)})"
 
 
