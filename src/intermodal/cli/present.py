@@ -43,7 +43,7 @@ class PlainLines(Observer):
 
     def run_started(self, record: RunRecord) -> None:
         """See `Observer`."""
-        self.say(f"run {record.run_id}: {len(record.tasks)} tasks")
+        self.say(f"run {record.run_id}: {count(len(record.tasks), 'task')}")
 
     def task_started(self, task: TaskRecord) -> None:
         """See `Observer`."""
@@ -74,6 +74,11 @@ class PlainLines(Observer):
             self.say(f"warning: {warning}")
 
 
+def count(number: int, noun: str) -> str:
+    """A number with its noun: "1 task", "2 tasks"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def task_line(task: TaskRecord) -> str:
     """One line on how a task ended."""
     rows = [f"{name} {item['rows']:,} rows" for name, item in task.artifacts.items() if item.get("rows") is not None]
@@ -102,7 +107,7 @@ def exit_code(record: RunRecord) -> int:
     """The exit code a run stands for."""
     if record.state == CANCELLED:
         return EXIT_INTERRUPTED
-    if record.state == "SUCCEEDED":
+    if record.state in ("SUCCEEDED", "RUNNING"):
         return EXIT_DONE
     return from_json(record.error).exit_code if record.error else EXIT_STEP_FAILED
 
@@ -111,7 +116,8 @@ def summary(record: RunRecord, settings: Settings) -> str:
     """The last lines a person reads."""
     cached = sum(task.cached for task in record.tasks)
     ran = sum(task.state == "SUCCEEDED" for task in record.tasks)
-    lines = [f"{record.state.lower()}: {record.run_id} in {record.seconds:.1f} s ({ran} tasks ran, {cached} cached)"]
+    head = f"{record.state.lower()}: {record.run_id} in {record.seconds:.1f} s"
+    lines = [f"{head} ({count(ran, 'task')} ran, {cached} cached)"]
     model = registered_model(record)
     if model:
         lines.append(f"  model    {model['name']} version {model.get('version', '?')}: {model.get('decision', '')}")

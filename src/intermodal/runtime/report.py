@@ -11,7 +11,6 @@ from typing import Any
 
 from intermodal import __version__
 from intermodal.core.config import Settings
-from intermodal.errors import IntermodalError
 from intermodal.report.model import RunReport
 from intermodal.runtime.outcome import write_atomically
 from intermodal.runtime.record import RunRecord, TaskRecord
@@ -58,8 +57,8 @@ def write_report(record: RunRecord, settings: Settings) -> Path | None:
         report = gather(record, settings)
         write_atomically(folder / "report.json", json.dumps(report.to_json(), indent=1) + "\n")
         write_atomically(folder / "report.html", build_report(report))
-    except (IntermodalError, OSError) as error:
-        (folder / "report-error.txt").write_text(str(error) + "\n")
+    except Exception as error:  # whatever it is: a run that is done is not lost for want of a picture
+        write_atomically(folder / "report-error.txt", f"{type(error).__name__}: {error}\n")
         return None
     return folder / "report.html"
 

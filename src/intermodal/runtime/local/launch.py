@@ -63,14 +63,19 @@ class Launcher(ABC):
 
 
 class InProcess(Launcher):
-    """Runs the step in this very process, so that a breakpoint() in it works."""
+    """Runs the step in this very process, so that a breakpoint() in it works.
+
+    Where standard output is no terminal, it is a script's that waits for the result alone: what a step
+    prints goes to standard error then.
+    """
 
     mode = "in-process"
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""
         launch.started(os.getpid())
-        with _environment({**launch.environment, **launch.task.context.to_environment()}):
+        aside = contextlib.nullcontext() if sys.stdout.isatty() else contextlib.redirect_stdout(sys.stderr)
+        with _environment({**launch.environment, **launch.task.context.to_environment()}), aside:
             outcome = run_task(launch.task)
         launch.watch()
         return outcome

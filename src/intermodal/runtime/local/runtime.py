@@ -110,11 +110,13 @@ class LocalRuntime(Runtime):
             record = replace(record, mlflow=mlflow)
         record.save(self.settings.runs)
         page = write_report(record, self.settings)
+        if page is None:
+            why = f"the report could not be drawn: see report-error.txt in {self.settings.runs / record.run_id}"
+            record = replace(record, warnings=(*record.warnings, why))
         tracker.end_run(record, page)
         warning = tracker.close()
-        if warning:
-            record = replace(record, warnings=(*record.warnings, warning))
-            record.save(self.settings.runs)
+        record = replace(record, warnings=(*record.warnings, *([warning] if warning else [])))
+        record.save(self.settings.runs)
         return record
 
     def _bury(self, current: str) -> list[str]:
