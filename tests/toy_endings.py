@@ -8,6 +8,7 @@ from intermodal import component
 say, double, fail, reject = (component(item) for item in (steps.say, steps.double, steps.fail, steps.reject))
 leave, vanish, silent = component(steps.leave), component(steps.vanish), component(steps.silent)
 forgetful, wait, stubborn = component(steps.forgetful), component(steps.wait), component(steps.stubborn)
+half_done = component(steps.half_done)
 fill, stop_here, count_lines = component(steps.fill), component(steps.stop_here), component(steps.count_lines)
 
 
@@ -94,3 +95,16 @@ def debugged(value: int = 7):
 def counting(source: str):
     """A step over data outside the store."""
     count_lines(source=source)
+
+
+@dsl.pipeline(name="half")
+def half():
+    """A step that leaves half an output."""
+    half_done()
+
+
+@dsl.pipeline(name="waiting-loop")
+def waiting_loop(folder: str):
+    """Steps that wait, in a loop; two run at a time."""
+    with dsl.ParallelFor(["0", "1", "2"]) as name:
+        wait(folder=f"{folder}/{name}")

@@ -201,6 +201,7 @@ def forgetful() -> int:
 @step()
 def wait(folder: str, seconds: float = 60.0) -> int:
     """Leave the process number in `folder`, then wait."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / "waiting").write_text(str(os.getpid()))
     time.sleep(seconds)
     return os.getpid()
@@ -290,3 +291,10 @@ def undefined(metrics: Output[Metrics], value: bool = False) -> float:
     metrics.log_metric("defined", 0.5)
     metrics.log_metric("undefined", float("nan"))
     return float("inf") if value else 1.0
+
+
+@step()
+def half_done(data: Output[Dataset]):
+    """Write half of an output, then refuse the data."""
+    Path(data.path).write_text("half")
+    raise DataRejected("the other half is missing")

@@ -24,7 +24,7 @@ from intermodal.runtime.keys import complete_parameters, declared_parameters
 from intermodal.runtime.local.launch import Launch, Launcher
 from intermodal.runtime.local.processes import Processes
 from intermodal.runtime.observer import Observer
-from intermodal.runtime.outcome import FAILED, SUCCEEDED, Outcome, write_atomically
+from intermodal.runtime.outcome import CANCELLED, FAILED, SUCCEEDED, Outcome, write_atomically
 from intermodal.runtime.record import RUNNING, RunRecord, TaskRecord, now
 from intermodal.runtime.tail import Tail, last_lines
 from intermodal.runtime.task import Task, look_up, serve
@@ -62,6 +62,7 @@ class Engine:
         self._observer = observer
         self._use_cache = use_cache
         self._processes = Processes()
+        self._recorded: dict[str, str] = {}  # task that runs → its handle in the tracker
         self._lock = threading.RLock()
 
     @property
@@ -119,10 +120,14 @@ class Engine:
         self._processes.terminate()
 
     def stop(self) -> None:
-        """Stop whatever runs, and wait until it has."""
+        """Stop whatever runs, wait until it has, and end its records."""
         self.interrupted = True
         self._launcher.stop()
         self._processes.stop()
+        for label, handle in tuple(self._recorded.items()):
+            task = replace(self._known(label, ""), state=CANCELLED)
+            self._update(task)
+            self._tracker.end_task(handle, task, Outcome(CANCELLED), int(time.time() * 1000))
 
     def _known(self, label: str, step: str) -> TaskRecord:
         """The record of a task; an iteration of a loop waits for what its task waits for."""
@@ -153,7 +158,7 @@ class Engine:
         spec = spec_of(ready.function)
         parameters = complete_parameters(spec, declared_parameters(spec, ready.given))
         inputs = {name: [item.uri for item in items] for name, items in ready.given.inputs.items()}
-        handle = self._tracker.start_task(task, parameters, inputs)
+        handle = self._recorded[task.name] = self._tracker.start_task(task, parameters, inputs)
         if result is not None:
             return self._end(task, serve(ready, result, why, began), handle, began)
         task = replace(task, reason=why, mlflow_run_id=self._tracker.task_run_id(handle))
@@ -180,7 +185,7 @@ class Engine:
     def _foreign(self, task: TaskRecord, work: Callable[[], bool], began: float) -> bool:
         """A component that is not one of ours, run by kfp's own runner."""
         why = "not an intermodal step: it always runs"
-        handle = self._tracker.start_task(task, {}, {})
+        handle = self._recorded[task.name] = self._tracker.start_task(task, {}, {})
         self._observer.task_started(task)
         try:
             went_well = work()
@@ -224,11 +229,12 @@ class Engine:
             error=outcome.error,
         )
         self._update(ended)
+        self._recorded.pop(task.name, None)
         if handle:
             self._tracker.end_task(handle, ended, outcome, int(time.time() * 1000))
         failed = ended.state == FAILED
         self._observer.task_ended(ended, last_lines(self.task_folder(task.name) / "log.txt") if failed else [])
-        if ended.state == "CANCELLED":
+        if ended.state == CANCELLED:
             self.interrupted = True
             raise Interrupted(f"task {task.name} was interrupted", next_step="run the same command again to continue")
         return not failed

@@ -140,7 +140,9 @@ def _guarded(
     try:
         with _stoppable(engine, stop_on_interrupt):
             well = work(engine)
-            return well, stopped if engine.interrupted else None  # kfp.local swallows what a loop's thread raises
+            if engine.interrupted:
+                raise stopped
+            return well, None
     except (KeyboardInterrupt, Interrupted):
         engine.stop()
         return False, stopped
