@@ -37,7 +37,7 @@ def records(path: Path) -> list[bytes]:
 
 def examples(path: Path) -> list[dict[str, list[int]]]:
     """The int64 lists of every tf.train.Example in a file."""
-    message = _example_class()
+    message = example_class()
     return [_lists(message.FromString(record)) for record in records(path)]
 
 
@@ -52,7 +52,7 @@ def _lists(example: Any) -> dict[str, list[int]]:
     return {name: list(feature.int64_list.value) for name, feature in example.features.feature.items()}
 
 
-def _example_class() -> Any:
+def example_class() -> Any:
     """tf.train.Example, from tensorflow/core/example/{example,feature}.proto."""
     file = descriptor_pb2.FileDescriptorProto(name="example_test.proto", package="tensorflow", syntax="proto3")
     for kind, number in (

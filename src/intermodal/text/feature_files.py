@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from intermodal.text.arrow import lists, to_arrow, to_numpy
 from intermodal.text.split_digest import SplitDigest
 from intermodal.text.tfrecord import ExampleWriter
 
@@ -49,19 +50,17 @@ def feature_batch(reviews: pa.RecordBatch, texts: pa.Array, ids: Ragged, tokens:
     import numpy as np
     import pyarrow as pa
 
-    def lists(values: Any) -> pa.Array:
-        return pa.ListArray.from_arrays(pa.array(ids.offsets), pa.array(values))
-
+    size, offsets = len(ids.values), ids.offsets
     columns = {
         "review_id": reviews.column("review_id"),
         "text": texts,
         "product_category": reviews.column("product_category"),
         "star_rating": reviews.column("star_rating"),
-        "input_ids": lists(ids.values),
-        "input_mask": lists(np.ones(len(ids.values), np.int8)),
-        "segment_ids": lists(np.zeros(len(ids.values), np.int8)),
-        "label_ids": pa.array(reviews.column("star_rating").to_numpy() - np.int32(1)),
-        "tokens": pa.array(tokens, pa.int32()),
+        "input_ids": lists(ids.values, offsets),
+        "input_mask": lists(np.ones(size, np.int8), offsets),
+        "segment_ids": lists(np.zeros(size, np.int8), offsets),
+        "label_ids": to_arrow(to_numpy(reviews.column("star_rating")) - np.int32(1)),
+        "tokens": to_arrow(tokens),
     }
     return pa.RecordBatch.from_pydict(columns)
 
@@ -100,7 +99,7 @@ class SplitWriter:
         self._rows += batch.num_rows
         self._waiting.append(batch)
         if self._examples:
-            self._examples.write(ids, batch.column("label_ids").to_numpy())
+            self._examples.write(ids, to_numpy(batch.column("label_ids")))
         waiting = sum(item.num_rows for item in self._waiting), sum(item.nbytes for item in self._waiting)
         if waiting[0] >= _GROUP_ROWS or waiting[1] >= _GROUP_BYTES:
             self._flush()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intermodal.core.events import log_progress
+from intermodal.text.arrow import strings, to_arrow
 from intermodal.text.checkpoint import load_tokenizer, read_config, resolve_checkpoint, tokenizer_digest
 from intermodal.text.feature_files import Layout, SplitWriter, feature_batch
 from intermodal.text.lengths import LengthDistribution, check_length, longest_sequence
@@ -118,7 +119,6 @@ def make_features(source: Path, target: Path, recipe: Recipe) -> Features:
 def _chosen(reviews: ReviewFiles, selection: Selection, note: str) -> Iterator[Chosen]:
     """The reviews that are used, batch by batch, in the order of the files."""
     import numpy as np
-    import pyarrow as pa
 
     done = 0
     for batch in reviews.batches(_COLUMNS):
@@ -127,9 +127,9 @@ def _chosen(reviews: ReviewFiles, selection: Selection, note: str) -> Iterator[C
         done += batch.num_rows
         log_progress(done, reviews.rows, "reviews", note)
         if len(used):
-            kept = batch.take(pa.array(used))
+            kept = batch.take(to_arrow(used))
             texts = [readable(body) for body in kept.column("review_body").to_pylist()]
-            yield Chosen(kept, pa.array(texts, pa.string()), destinations[used])
+            yield Chosen(kept, strings(texts), destinations[used])
 
 
 def training_lengths(reviews: ReviewFiles, selection: Selection, encoder: TextEncoder) -> LengthDistribution:
@@ -155,7 +155,6 @@ def _write(
     reviews: ReviewFiles, selection: Selection, encoder: TextEncoder, target: Path, layout: Layout
 ) -> tuple[dict[str, dict[str, Any]], LengthDistribution]:
     import numpy as np
-    import pyarrow as pa
 
     writers = [SplitWriter(target, name, layout) for name in SPLITS]
     lengths = LengthDistribution.empty(max(layout.max_seq_length, 512))
@@ -167,7 +166,7 @@ def _write(
             rows = np.flatnonzero(chosen.splits == code)
             if len(rows):
                 starts, sizes = encoded.ids.offsets[rows], encoded.ids.lengths[rows]
-                writer.write(batch.take(pa.array(rows)), gather(encoded.ids.values, starts, sizes))
+                writer.write(batch.take(to_arrow(rows)), gather(encoded.ids.values, starts, sizes))
     return {name: writer.close() for name, writer in zip(SPLITS, writers, strict=True)}, lengths
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from intermodal.core.events import log_progress
 from intermodal.errors import DataRejected
+from intermodal.text.arrow import to_numpy
 from intermodal.text.balance import downsample, seeded_ranks
 from intermodal.text.dedupe import first_occurrences
 from intermodal.text.normalise import compare_key, key_digest, readable, split_key
@@ -127,8 +128,11 @@ def _labels(ratings: pa.Array, before: int) -> np.ndarray:
     """Classes from star ratings: int8, shape (rows,)."""
     import numpy as np
 
-    values = ratings.fill_null(0).to_numpy(zero_copy_only=False)
-    wrong = np.flatnonzero((values < 1) | (values > len(LABELS)))
+    values = to_numpy(ratings)
+    outside = (values < 1) | (values > len(LABELS))
+    if ratings.null_count:
+        outside |= np.array(ratings.is_null().to_pylist())
+    wrong = np.flatnonzero(outside)
     if len(wrong):
         row = int(wrong[0])
         raise DataRejected(

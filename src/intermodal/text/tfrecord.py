@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from intermodal.text.ragged import Ragged
 
-KEYS = ("input_ids", "input_mask", "segment_ids", "label_ids")
 _MASK_DELTA = 0xA282EAD8
 
 
 class ExampleWriter:
     """Write examples with `input_ids`, `input_mask`, `segment_ids` (padded) and `label_ids` (one number).
+
+    All of an example but its token ids depends on a few small numbers alone, and is made once for each.
 
     Args:
         path: File to write.
@@ -33,10 +34,9 @@ class ExampleWriter:
     def __init__(self, path: Path, length: int, pad_id: int) -> None:
         self._length = length
         self._varints = _Varints()
-        self._pads = [self._varints[pad_id] * count for count in range(length + 1)]
-        # The mask and the segments depend on the row's length alone, so there are `length + 1` of them in all.
-        self._masks = [_feature("input_mask", b"\1" * n + bytes(length - n)) for n in range(length + 1)]
-        self._segments = _feature("segment_ids", bytes(length))
+        self._pads = [_varint(pad_id) * (length - count) for count in range(length + 1)]
+        self._ends: dict[tuple[int, int], bytes] = {}
+        self._starts: dict[tuple[int, int], tuple[bytes, bytes]] = {}
         self._file: BinaryIO = path.open("wb")
 
     def close(self) -> None:
@@ -50,14 +50,34 @@ class ExampleWriter:
             ids: Token ids of each row, at most the padded length.
             labels: Class of each row, shape (rows,).
         """
-        rows = zip(ids.rows(), labels.tolist(), strict=True)
-        self._file.write(b"".join([_framed(self._example(row, label)) for row, label in rows]))
+        from google_crc32c import value
 
-    def _example(self, ids: list[int], label: int) -> bytes:
-        count = len(ids)
-        packed = b"".join(map(self._varints.__getitem__, ids)) + self._pads[self._length - count]
-        features = _feature("input_ids", packed) + self._masks[count] + self._segments
-        return _message(1, features + _feature("label_ids", self._varints[label]))  # Example.features
+        records: list[bytes] = []
+        for row, label in zip(ids.rows(), labels.tolist(), strict=True):
+            packed = b"".join(map(self._varints.__getitem__, row)) + self._pads[len(row)]
+            end = self._ends.get((len(row), label)) or self._end(len(row), label)
+            sizes = len(packed), len(end)
+            header, start = self._starts.get(sizes) or self._start(*sizes)
+            example = b"".join((start, packed, end))
+            records += (header, example, _masked(value(example)))
+        self._file.write(b"".join(records))
+
+    def _end(self, count: int, label: int) -> bytes:
+        """The features of an example after its ids."""
+        mask = _feature("input_mask", b"\1" * count + bytes(self._length - count))
+        end = mask + _feature("segment_ids", bytes(self._length)) + _feature("label_ids", _varint(label))
+        self._ends[count, label] = end
+        return end
+
+    def _start(self, packed: int, end: int) -> tuple[bytes, bytes]:
+        """The frame's header, and the example up to its ids, given the sizes of what follows."""
+        from google_crc32c import value
+
+        feature = _feature("input_ids", bytes(packed))
+        message = _message(1, feature + bytes(end))  # Example.features
+        length = struct.pack("<Q", len(message))
+        self._starts[packed, end] = length + _masked(value(length)), message[: len(message) - packed - end]
+        return self._starts[packed, end]
 
 
 class _Varints(dict[int, bytes]):
@@ -88,14 +108,6 @@ def _feature(name: str, packed: bytes) -> bytes:
     return _message(1, _message(1, name.encode()) + _message(2, _message(3, _message(1, packed))))
 
 
-def _framed(data: bytes) -> bytes:
-    length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", _masked_crc(length)) + data + struct.pack("<I", _masked_crc(data))
-
-
-def _masked_crc(data: bytes) -> int:
+def _masked(crc: int) -> bytes:
     """The CRC rotated by 15 bits plus a constant, since a CRC of data that holds its own CRC is weak."""
-    from google_crc32c import value
-
-    crc = value(data)
-    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from intermodal.errors import UsageError
+from intermodal.text.arrow import strings
 from intermodal.text.ragged import Ragged, from_lists, offsets_of
 from intermodal.text.wordpiece import WordMemo, is_plain_wordpiece
 
@@ -125,7 +126,7 @@ def _around(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
 def _as_array(texts: pa.Array | Sequence[str]) -> pa.Array:
     import pyarrow as pa
 
-    array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+    array = texts if isinstance(texts, pa.Array) else strings(texts)
     if array.null_count:
         array = array.fill_null("")
     return array if array.type == pa.string() else array.cast(pa.string())
