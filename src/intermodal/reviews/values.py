@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from intermodal.reviews.rows import Batch, Rejected, reject
 from intermodal.reviews.schema import (
@@ -34,8 +34,9 @@ def typed_rows(batch: Batch) -> tuple[pl.DataFrame, list[Rejected]]:
         missing texts are data: judging them is the `validate` step's work.
     """
     typed = batch.frame.with_columns(*[_integer(name) for name in INTEGER_COLUMNS], _date(DATE_COLUMN))
-    sound = typed.select(_sound().all()).item() if typed.height else True
-    if sound:
+    if not _sound(typed):
+        typed = batch.frame.with_columns(*[_tolerant_integer(name) for name in INTEGER_COLUMNS], _date(DATE_COLUMN))
+    if _sound(typed):
         return typed, batch.rejected
     reasons = typed.select(_reason()).to_series()
     refused = [
@@ -49,9 +50,14 @@ def typed_rows(batch: Batch) -> tuple[pl.DataFrame, list[Rejected]]:
 def _integer(name: str) -> pl.Expr:
     import polars as pl
 
+    return pl.col(name).cast(pl.Int32, strict=False)
+
+
+def _tolerant_integer(name: str) -> pl.Expr:
+    import polars as pl
+
     # "5.0" is what pandas writes for a column of integers that once had a gap.
-    text = pl.col(name).str.strip_suffix(".0")
-    return text.cast(pl.Int32, strict=False)
+    return pl.col(name).str.strip_suffix(".0").cast(pl.Int32, strict=False)
 
 
 def _date(name: str) -> pl.Expr:
@@ -61,11 +67,14 @@ def _date(name: str) -> pl.Expr:
     return pl.when((pl.col(name).str.len_bytes() == 10) & (day.dt.year() >= 1)).then(day).alias(name)
 
 
-def _sound() -> pl.Expr:
-    import polars as pl
-
-    whole = pl.all_horizontal(pl.col(*VOTE_COLUMNS, DATE_COLUMN).is_not_null())
-    return whole & pl.col(RATING_COLUMN).is_between(LOWEST_RATING, HIGHEST_RATING).fill_null(False)
+def _sound(typed: pl.DataFrame) -> bool:
+    """Whether no row has anything against it."""
+    checked = (RATING_COLUMN, *VOTE_COLUMNS, DATE_COLUMN)
+    if not typed.height:
+        return True
+    rating = typed[RATING_COLUMN]
+    whole = not any(typed[name].null_count() for name in checked)
+    return whole and cast(int, rating.min()) >= LOWEST_RATING and cast(int, rating.max()) <= HIGHEST_RATING
 
 
 def _reason() -> pl.Expr:
