@@ -30,7 +30,7 @@ def featurize(
         balance: Downsample every split to equally many reviews of each rating.
         validation_share: Share of each rating for validation.
         test_share: Share of each rating for the test.
-        min_test_rows: Test reviews wanted of each rating; up to twice the test share is taken to reach it.
+        min_test_rows: Test reviews wanted of each rating when balancing; used if twice the test share can give them.
         seed: Which reviews of the more frequent ratings are trained on; validation and test do not depend on it.
         tfrecord: Write TFRecord files beside the Parquet files, padded to max_seq_length.
     """

@@ -2,11 +2,13 @@
 
 A text's digest is a number in [0, 1) that depends on the text alone: the lowest part is the test split, the highest
 the validation split, the rest is trained on. So a text lands in the same split in every run, with every seed, whatever
-rows stand beside it. Only how wide the test part is depends on the data, class by class: a share of 5 % is too few
-rows to tell two models apart in a class of some thousands, so there it is widened, in steps of one percent and to at
-most twice the share, until the class has `min_test_rows`. A class that grows may narrow again by a step: the texts
-between then move from test to train, and never the other way round; give `min_test_rows=0` for a split that nothing
-moves.
+rows stand beside it.
+
+Only how wide the test part is may depend on the data. After balancing, the rarest class decides how many rows of each
+are tested on, and 5 % of a class of some thousands are too few to tell two models apart. So where no more than twice
+the share gives `min_test_rows` rows of every class, each class is given as much as that takes, in steps of one percent
+(5,000 rows of the rarest suffice for 500). Where rows are added, such a part narrows step by step, and texts move from
+test to train; `min_test_rows=0` makes a split that nothing moves.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ class Shares:
     Attributes:
         validation: Share of each class for validation.
         test: Share of each class for the test.
-        min_test_rows: Test rows wanted of each class, if no more than twice the share gives them; 0 for no such wish.
+        min_test_rows: Test rows wanted of each class; used if at most twice the share gives them in every class.
     """
 
     validation: float = 0.05
@@ -81,11 +83,10 @@ def assign(places: np.ndarray, labels: np.ndarray, shares: Shares) -> Split:
     import numpy as np
 
     codes: np.ndarray = np.full(len(places), TRAIN, np.int8)
-    tests: dict[int, float] = {}
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        tests[int(label)] = share = _test_share(places[rows], shares)
-        codes[rows[places[rows] < share]] = TEST
+    by_label = {int(label): np.flatnonzero(labels == label) for label in np.unique(labels)}
+    tests = _test_shares({label: places[rows] for label, rows in by_label.items()}, shares)
+    for label, rows in by_label.items():
+        codes[rows[places[rows] < tests[label]]] = TEST
         from_top = 1 - places[rows]
         high = _widened(from_top, shares.validation, 1, _WIDEST) or shares.validation
         codes[rows[from_top < high]] = VALIDATION
@@ -111,9 +112,13 @@ def check_filled(codes: np.ndarray, labels: np.ndarray, *, every_class: bool) ->
                 raise _too_few(name, labels, label)
 
 
-def _test_share(places: np.ndarray, shares: Shares) -> float:
-    wanted = _widened(places, shares.test, shares.min_test_rows, 2 * shares.test)
-    return wanted or _widened(places, shares.test, 1, _WIDEST) or shares.test
+def _test_shares(places: dict[int, np.ndarray], shares: Shares) -> dict[int, float]:
+    """Class → share for the test: what `min_test_rows` takes if every class can give it, the plain share otherwise."""
+    wanted = {key: _widened(mine, shares.test, shares.min_test_rows, 2 * shares.test) for key, mine in places.items()}
+    reached = {key: share for key, share in wanted.items() if share is not None}
+    if len(reached) == len(places):
+        return reached
+    return {key: _widened(mine, shares.test, 1, _WIDEST) or shares.test for key, mine in places.items()}
 
 
 def _widened(places: np.ndarray, share: float, rows: int, limit: float) -> float | None:

@@ -82,6 +82,21 @@ def test_the_test_part_widens_for_a_class_of_some_thousands(rows: int, least: fl
         assert (split.codes == TEST).sum() >= 500
 
 
+def test_no_class_widens_when_one_cannot() -> None:
+    found = made_up(40_000, (10, 10, 1))
+    split = assign(positions(found.groups), found.labels, Shares())
+    assert set(split.test_shares.values()) == {0.05}
+    fewer = assign(positions(found.groups), found.labels, Shares(min_test_rows=110)).test_shares
+    assert (fewer[0], fewer[1]) == (0.05, 0.05)
+    assert 0.05 < fewer[2] <= 0.1
+
+
+def test_nothing_widens_without_balancing() -> None:
+    found = made_up(30_000, (1, 1, 1, 1, 1))
+    assert min(select(found, Shares(), balance=True, seed=7).test_shares.values()) > 0.05
+    assert set(select(found, Shares(), balance=False, seed=7).test_shares.values()) == {0.05}
+
+
 @given(st.integers(3, 60), st.integers(0, 200))
 def test_even_a_tiny_class_has_a_row_in_each_split(rows: int, seed: int) -> None:
     groups = np.random.default_rng(seed).permutation(np.linspace(0, 0.999, rows))
