@@ -145,7 +145,8 @@ def registered_model(record: RunRecord) -> dict[str, Any]:
             if name != "registration":
                 continue
             manifest = manifest_or_none(item["uri"])
-            found = dict(manifest.metadata) if manifest else found
+            if manifest is not None:
+                found = {"name": manifest.metadata.get("registered_model", ""), **manifest.metadata}
     return found
 
 
