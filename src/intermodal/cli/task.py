@@ -6,11 +6,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
 from intermodal.cli.main import new_parser
-from intermodal.core.executor_input import parse
+from intermodal.core.executor_input import read
 from intermodal.core.registry import load_function
 from intermodal.errors import Interrupted, from_json
 from intermodal.runtime.context import TaskContext
@@ -38,8 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     _die_with_parent()
     signal.signal(signal.SIGTERM, _interrupt)
-    text = options.executor_input
-    given = parse(Path(text[1:]).read_text() if text.startswith("@") else text)
+    given = read(options.executor_input)
     function = load_function(options.step)
     outcome = run_task(Task(function, given, TaskContext.from_environment(function.__name__)))
     if not outcome.error:

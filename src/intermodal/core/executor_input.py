@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from intermodal.errors import UsageError
@@ -53,6 +54,23 @@ class TaskInput:
     outputs: dict[str, ArtifactReference]
     output_file: str
     use_cache: bool = True
+
+
+def read(argument: str) -> TaskInput:
+    """Read an ExecutorInput given on the command line.
+
+    Args:
+        argument: The JSON, or "@FILE" with the name of a file that holds it.
+
+    Raises:
+        UsageError: The file cannot be read, or it is not the JSON of an ExecutorInput.
+    """
+    if not argument.startswith("@"):
+        return parse(argument)
+    try:
+        return parse(Path(argument[1:]).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("the file of the ExecutorInput cannot be read", seen=error, expected="@FILE") from error
 
 
 def parse(text: str) -> TaskInput:

@@ -141,6 +141,8 @@ def _from_python(path: Path, wanted: str) -> Any:
 
     module = _import_file(path)
     found = {name: value for name, value in vars(module).items() if isinstance(value, GraphComponent)}
+    own = {name: value for name, value in found.items() if value.pipeline_func.__module__ == module.__name__}
+    found = own or found  # a part that the file imports is not what is to be run
     if wanted:
         found = {name: value for name, value in found.items() if wanted in (name, value.name)}
     if len(found) == 1:
