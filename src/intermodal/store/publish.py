@@ -59,6 +59,7 @@ def publish_output(store: Store, made: MadeOutput, staging: Path, prefix: str, o
             expected=f"a file or directory at {made.name}.path",
         )
     folder = _as_folder(made.path, staging / f"publish-{made.name}")
+    _make_readable(folder)
     manifest = make_manifest(made, folder, origin)
     (folder / MANIFEST_NAME).write_text(manifest.to_json())
     store.publish(folder, prefix, MANIFEST_NAME)
@@ -105,6 +106,12 @@ def _as_folder(path: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
     os.rename(path, folder / path.name)
     return folder
+
+
+def _make_readable(folder: Path) -> None:
+    """Let other users of the machine read an artifact: some libraries write for the owner alone."""
+    for item in [folder, *folder.rglob("*")]:
+        item.chmod(0o755 if item.is_dir() else 0o644)
 
 
 def _follow(link: Path) -> None:
