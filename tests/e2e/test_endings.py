@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -365,6 +366,33 @@ def test_a_home_that_cannot_be_written(home: Path, tmp_path: Path):
     answer = intermodal("run", pipeline("filling"), INTERMODAL_HOME=str(tmp_path / "file" / "home"))
     assert answer.code == 5
     assert "Traceback" not in answer.err
+
+
+# A store that does not answer, or does not know us.
+
+
+def closed_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "credentials that may use this bucket"),
+        ({"AWS_ENDPOINT_URL": ""}, "an answer from http://127.0.0.1:"),
+    ],
+)
+def test_a_store_on_s3_that_cannot_be_used(home: Path, s3, environment: dict[str, str], words: str):
+    if "AWS_ENDPOINT_URL" in environment:
+        environment = {"AWS_ENDPOINT_URL": closed_port()}
+    answer = intermodal("run", pipeline("filling"), INTERMODAL_STORE=f"{s3.uri}/store", **environment)
+    assert answer.code == 5
+    assert words in answer.err
+    assert answer.err.count("error: ") == 1
+    assert "Traceback" not in answer.err
+    assert record_of(home)["state"] == "FAILED"
 
 
 # Data outside the store.
