@@ -5,16 +5,15 @@ from __future__ import annotations
 import gzip
 import os
 import resource
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
 import pytest
 from review_rows import HEADER, ingest_path, line, row, write_tsv
 
-from intermodal.errors import DataRejected, IntermodalError, StoreFailed, UsageError
+from intermodal.errors import DataRejected, IntermodalError, UsageError
 from intermodal.reviews.generate import generate_reviews
 from intermodal.reviews.ingest import Limits, ingest_reviews
 from intermodal.reviews.sources import choose_files, find_files
@@ -186,53 +185,66 @@ def test_a_file_that_is_gone_when_it_is_opened(tmp_path: Path, out: Path) -> Non
     assert list(out.iterdir()) == []
 
 
-@pytest.fixture
-def largest_file() -> Iterator[int]:
-    """No file of this process may grow beyond so many bytes: what a full disk looks like to one writer."""
-    limit = 200_000
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_a_full_disk_leaves_nothing(tmp_path: Path, out: Path, request: pytest.FixtureRequest) -> None:
-    generate_reviews(str(tmp_path / "raw"), 40_000, 7, {}, ["Books"])
-    request.getfixturevalue("largest_file")
-    error = rejected(tmp_path / "raw", out, StoreFailed)
-    assert error.headline == f"no room left to write {out / 'reviews'}"
-    assert error.exit_code == 5
-
-
-def test_generating_on_a_full_disk_leaves_nothing(tmp_path: Path, largest_file: int) -> None:
-    with pytest.raises(StoreFailed, match="no room left"):
-        generate_reviews(str(tmp_path / "raw"), 40_000, 7, {}, ["Books"])
-    assert list(tmp_path.glob("raw*")) == []
-
-
-_ON_SMALL_DISK = """
-import sys
+_INGEST = """
+import os, sys
+from intermodal.errors import StoreFailed
 from intermodal.reviews.ingest import Limits, ingest_reviews
 from intermodal.reviews.sources import find_files
-from intermodal.errors import StoreFailed
 try:
     ingest_reviews(find_files(sys.argv[1]), sys.argv[2] + "/reviews", sys.argv[2] + "/quarantine", Limits())
 except StoreFailed as error:
-    import os
-    print(error.headline, sorted(os.listdir(sys.argv[2])))
+    print(error.exit_code, error.headline, sorted(os.listdir(sys.argv[2])))
 """
+_GENERATE = """
+import os, sys
+from intermodal.errors import StoreFailed
+from intermodal.reviews.generate import generate_reviews
+try:
+    generate_reviews(sys.argv[2] + "/raw", 40_000, 7, {}, ["Books"])
+except StoreFailed as error:
+    print(error.exit_code, error.headline, sorted(os.listdir(sys.argv[2])))
+"""
+
+
+def _small_files() -> None:
+    # What a full disk looks like to one writer: no file may grow beyond this. Python ignores the signal.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+
+@pytest.mark.parametrize(("script", "output"), [(_INGEST, "reviews"), (_GENERATE, "raw")])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, out: Path, script: str, output: str) -> None:
+    generate_reviews(str(tmp_path / "raw"), 40_000, 7, {}, ["Books"])
+    command = [sys.executable, "-c", script, str(tmp_path / "raw"), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=_small_files)
+    assert done.stdout == f"5 no room left to write {out / output} []\n", done.stderr
+    assert done.stderr == ""
 
 
 def test_a_small_file_system_that_fills_up(tmp_path: Path) -> None:
     """The same with a real file system, in a mount namespace of its own."""
     mount = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
-    (tmp_path / "disk").mkdir()
-    tmpfs = f"mount -t tmpfs -o size=512k none {tmp_path / 'disk'}"
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    tmpfs = f"mount -t tmpfs -o size=512k none {disk}"
     if subprocess.run([*mount, tmpfs], capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let an unprivileged user mount a tmpfs")
     generate_reviews(str(tmp_path / "raw"), 40_000, 7, {}, ["Books"])
-    script = f"{tmpfs} && exec {sys.executable} -c '{_ON_SMALL_DISK}' {tmp_path / 'raw'} {tmp_path / 'disk'}"
+    script = f"{tmpfs} && exec {sys.executable} -c '{_INGEST}' {tmp_path / 'raw'} {disk}"
     done = subprocess.run([*mount, script], capture_output=True, text=True, check=False)
-    assert done.stdout == f"no room left to write {tmp_path / 'disk'}/reviews []\n", done.stderr
+    assert done.stdout == f"5 no room left to write {disk}/reviews []\n", done.stderr
+
+
+def test_a_kill_leaves_no_output_and_the_next_run_starts_clean(tmp_path: Path, out: Path) -> None:
+    generate_reviews(str(tmp_path / "raw"), 40_000, 7, {}, ["Books"])
+    (tmp_path / "large.tsv.gz").write_bytes((tmp_path / "raw" / "reviews-00000.tsv.gz").read_bytes() * 30)
+    process = subprocess.Popen([sys.executable, "-c", _INGEST, str(tmp_path / "large.tsv.gz"), str(out)])
+    while not (out / "quarantine.writing").exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert sorted(item.name for item in out.iterdir()) == ["quarantine.writing", "reviews.writing"]
+    (out / "reviews.writing" / "leftover.parquet").touch()
+    assert ingest_path(tmp_path / "raw", out).rows_out == 40_000
+    assert sorted(item.name for item in out.iterdir()) == ["quarantine", "reviews"]
+    assert list(out.rglob("leftover*")) == []
