@@ -1,0 +1,40 @@
+"""The step `baseline`: what every result is compared with."""
+
+from kfp.dsl import Dataset, Input, Metrics, Model, Output
+
+from intermodal.core.step import step
+
+
+@step(image="core", cpu="1", memory="2Gi")
+def baseline(
+    features: Input[Dataset],
+    model: Output[Model],
+    curves: Output[Dataset],
+    metrics: Output[Metrics],
+    regularisation: float = 2.0,
+    min_texts: int = 2,
+    seed: int = 7,
+) -> None:
+    """Train TF-IDF of words and word pairs with logistic regression: what every result is compared with.
+
+    Args:
+        features: Output of `featurize`; only the texts and labels are used.
+        model: A directory with `predictor.py` and `model.json` that needs NumPy alone.
+        curves: The validation scores, as `curves.parquet`.
+        metrics: Accuracy, loss and quadratic weighted kappa on the validation split.
+        regularisation: Inverse strength of the regularisation, scikit-learn's C.
+        min_texts: In how many reviews a word or pair must occur to count.
+        seed: Nothing here is random; taken so that every model step has one.
+    """
+    from pathlib import Path
+
+    from intermodal.text.baseline_training import train_baseline
+    from intermodal.text.curves import Curves
+
+    points = Curves()
+    target = Path(model.path)
+    trained = train_baseline(Path(features.path), features.metadata, regularisation, min_texts, target, points)
+    model.metadata.update(trained.metadata)
+    curves.metadata["rows"] = points.write(Path(curves.path))
+    for name, value in trained.metrics.items():
+        metrics.log_metric(name, value)

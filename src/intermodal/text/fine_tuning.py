@@ -1,0 +1,172 @@
+"""The training loop: AdamW, warm-up and linear decay, batches of similar length, the same bytes for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from intermodal.text.batches import reading_batches, training_batches
+from intermodal.text.lora import add_lora
+from intermodal.text.lower_layers import LowerLayers
+from intermodal.text.packed_bert import Classifier
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from intermodal.text.token_rows import TokenRows
+    from intermodal.text.training_plan import Plan
+
+_HEAD_FACTOR = 10  # the head starts at random and has to move further than the pretrained encoder
+_WARM_UP = 0.06  # share of the steps
+_DECAY = 0.01
+_LONGEST_STEP = 1.0  # norm that gradients are clipped to
+_WINDOW = 20  # steps averaged to one point of the loss curve
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who wants to know how training goes.
+
+    Attributes:
+        loss: Called with (mean loss of the last steps, step).
+        epoch: Called with the number of epochs finished.
+        tokens: Called with the number of tokens of each batch that was trained on.
+    """
+
+    loss: Callable[[float, int], None]
+    epoch: Callable[[int], None]
+    tokens: Callable[[int], None]
+
+
+def prepare(model: Classifier, plan: Plan) -> None:
+    """Freeze what the plan freezes, and add what it trains instead.
+
+    Args:
+        model: Changed in place.
+        plan: What to do.
+    """
+    if plan.lora_rank:
+        add_lora(model, plan.lora_rank)
+    if plan.frozen_layers:
+        for part in (model.embeddings, *model.layers[: plan.frozen_layers]):
+            part.requires_grad_(False)
+    if not plan.dropout:
+        set_dropout(model, False)
+    model.train()
+    if plan.frozen_layers:
+        for part in (model.embeddings, *model.layers[: plan.frozen_layers]):
+            part.eval()
+
+
+def train(model: Classifier, below: LowerLayers, rows: TokenRows, plan: Plan, listener: Listener) -> None:
+    """Fine-tune a prepared classifier.
+
+    Args:
+        model: Changed in place; in evaluation mode afterwards.
+        below: What lies below the trained layers, for the same rows.
+        rows: Training rows.
+        plan: What to do.
+        listener: Told how it goes.
+    """
+    labels = torch.from_numpy(rows.labels).to(model.output.weight.device)
+    steps = plan.epochs * -(-len(rows) // plan.batch_size)
+    optimizer, schedule = _optimizer(model, plan.learning_rate, steps)
+    trained = [weight for group in optimizer.param_groups for weight in group["params"]]
+    window: list[torch.Tensor] = []
+    modes = _modes(model)
+    for step, (epoch, batch, last) in enumerate(_epochs(rows.lengths, plan), start=1):
+        loss = F.cross_entropy(_logits(model, below, batch), labels[batch])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, _LONGEST_STEP)
+        optimizer.step()
+        schedule.step()
+        window.append(loss.detach())
+        listener.tokens(int(rows.lengths[batch].sum()))
+        if len(window) == _WINDOW or last:
+            listener.loss(float(torch.stack(window).mean()), step)
+            window.clear()
+        if last:
+            model.eval()
+            listener.epoch(epoch)
+            _restore(modes)
+    model.eval()
+
+
+@torch.inference_mode()
+def probabilities(model: Classifier, below: LowerLayers, rows: TokenRows) -> np.ndarray:
+    """What a classifier in evaluation mode says of rows: float64, shape (n, C).
+
+    Args:
+        model: The classifier.
+        below: What lies below its trained layers, for the same rows.
+        rows: The rows.
+    """
+    import numpy as np
+
+    found = np.zeros((len(rows), model.output.out_features))
+    for batch in reading_batches(rows.lengths):
+        found[batch] = _logits(model, below, batch).double().softmax(dim=1).cpu().numpy()
+    return found
+
+
+def set_dropout(model: Classifier, active: bool) -> None:
+    """Use the dropout rates of the checkpoint's configuration, or none."""
+    shape = model.shape
+    model.head_dropout = shape.head_dropout if active else 0.0
+    model.embeddings.dropout = shape.dropout if active else 0.0
+    for layer in model.layers:
+        layer.dropout = shape.dropout if active else 0.0
+        layer.attention_dropout = shape.attention_dropout if active else 0.0
+
+
+def _logits(model: Classifier, below: LowerLayers, batch: np.ndarray) -> torch.Tensor:
+    states, layout = below.states(batch)
+    return model.classify(model.lower(states, layout, below.depth), layout)
+
+
+def _epochs(lengths: np.ndarray, plan: Plan) -> Iterator[tuple[int, np.ndarray, bool]]:
+    """(number of the epoch from 1 on, batch, whether it is the epoch's last)."""
+    for epoch in range(1, plan.epochs + 1):
+        groups = training_batches(lengths, plan.batch_size, plan.seed * 1000 + epoch)
+        for index, batch in enumerate(groups, start=1):
+            yield epoch, batch, index == len(groups)
+
+
+def _optimizer(
+    model: Classifier, rate: float, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    groups = []
+    for factor, decay, chosen in _groups(model):
+        groups.append({"params": chosen, "lr": rate * factor, "weight_decay": decay})
+    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=rate, fused=True)
+    warm = max(1, round(steps * _WARM_UP))
+
+    def factor_at(step: int) -> float:
+        return min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor_at)
+
+
+def _groups(model: Classifier) -> Iterator[tuple[int, float, list[nn.Parameter]]]:
+    """(factor on the learning rate, weight decay, weights); biases and norms do not decay."""
+    head = {id(weight) for part in (model.dense, model.output) if part is not None for weight in part.parameters()}
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    for factor, inside in ((1, False), (_HEAD_FACTOR, True)):
+        mine = [weight for weight in trained if (id(weight) in head) == inside]
+        yield factor, _DECAY, [weight for weight in mine if weight.ndim > 1]
+        yield factor, 0.0, [weight for weight in mine if weight.ndim == 1]
+
+
+def _modes(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    return [(part, part.training) for part in model.modules()]
+
+
+def _restore(modes: list[tuple[nn.Module, bool]]) -> None:
+    for part, training in modes:
+        part.training = training

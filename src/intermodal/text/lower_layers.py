@@ -1,0 +1,85 @@
+"""What the frozen lower layers say of each row: computed once and kept, or computed each time.
+
+A frozen layer gives a row the same answer in every epoch, so the answers are kept in memory as long as they fit; the
+layers above then train at a fraction of the cost. Frozen layers run without dropout in either case, and both give the
+same numbers but for rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from intermodal.text.batches import reading_batches
+from intermodal.text.packed_bert import Classifier, Layout
+from intermodal.text.token_rows import TokenRows, spans
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LIMIT_BYTES = 3 << 30
+
+
+class LowerLayers:
+    """The hidden states of rows after the frozen layers of a classifier.
+
+    Args:
+        model: The classifier, on the device it computes on.
+        rows: The rows.
+        depth: How many layers are frozen, embeddings included when above 0; 0 for none at all.
+        dtype: Type that the encoder computes in.
+    """
+
+    def __init__(self, model: Classifier, rows: TokenRows, depth: int, dtype: torch.dtype) -> None:
+        self._model, self._rows, self._depth, self._dtype = model, rows, depth, dtype
+        self._device = model.output.weight.device
+        self._tokens = torch.from_numpy(rows.tokens)
+        self._lengths = torch.from_numpy(rows.lengths)
+        self._kept: Tensor | None = None
+
+    @property
+    def depth(self) -> int:
+        """How many layers are frozen."""
+        return self._depth
+
+    @property
+    def fits(self) -> bool:
+        """Whether the answers for all rows fit into memory."""
+        return self._depth > 0 and self._tokens.numel() * self._model.shape.hidden * 2 <= LIMIT_BYTES
+
+    def keep(self, progress: Callable[[int], None]) -> None:
+        """Compute and keep the answers for all rows, in 16 bits a number.
+
+        Args:
+            progress: Called with the number of tokens done since the last call.
+        """
+        # A bfloat16 encoder's answers are kept as they are; float32 ones lose less in float16 than in bfloat16.
+        kind = torch.float16 if self._dtype == torch.float32 else self._dtype
+        kept = torch.empty(self._tokens.numel(), self._model.shape.hidden, dtype=kind)
+        for batch in reading_batches(self._rows.lengths, 32):
+            states, _ = self.states(batch)
+            kept[self._places(batch)] = states.to("cpu", kind)
+            progress(int(self._rows.lengths[batch].sum()))
+        self._kept = kept
+
+    def states(self, batch: np.ndarray) -> tuple[Tensor, Layout]:
+        """Hidden states of a batch of rows: (tokens of the batch, H), and how they lie.
+
+        Args:
+            batch: Row numbers.
+        """
+        layout = Layout.of(self._lengths[batch].to(self._device), self._dtype)
+        if self._kept is not None:
+            return self._kept[self._places(batch)].to(self._device, self._dtype), layout
+        tokens = self._tokens[self._places(batch)].to(self._device)
+        if not self._depth:
+            return self._model.embeddings(tokens, layout, self._dtype), layout
+        with torch.no_grad():
+            embedded = self._model.embeddings(tokens, layout, self._dtype)
+            return self._model.lower(embedded, layout, 0, self._depth), layout
+
+    def _places(self, batch: np.ndarray) -> Tensor:
+        return torch.from_numpy(spans(self._rows.offsets[batch], self._rows.lengths[batch]))

