@@ -1,7 +1,7 @@
 """From raw customer reviews to a registered model: the flagship pipeline.
 
-    intermodal run pipelines/reviews.py
-    intermodal run pipelines/reviews.py -p source=reviews.tsv.gz -p max_seq_length=128
+intermodal run pipelines/reviews.py
+intermodal run pipelines/reviews.py -p source=reviews.tsv.gz -p max_seq_length=128
 """
 
 from kfp import dsl
@@ -45,9 +45,7 @@ def reviews(
     ingested = ingest(raw=raw.outputs["raw"], source=source)
     explore(reviews=ingested.outputs["reviews"])
     checked = validate(reviews=ingested.outputs["reviews"])
-    made = featurize(
-        reviews=checked.outputs["clean"], checkpoint=checkpoint, max_seq_length=max_seq_length, seed=seed
-    )
+    made = featurize(reviews=checked.outputs["clean"], checkpoint=checkpoint, max_seq_length=max_seq_length, seed=seed)
     features = made.outputs["features"]
     plain = baseline(features=features, seed=seed)
     plain_judged = evaluate(model=plain.outputs["model"], features=features)

@@ -118,6 +118,6 @@ def from_json(fields: dict[str, Any]) -> IntermodalError:
     Returns:
         An error of the same class with the same four answers.
     """
-    kinds = {kind.__name__: kind for kind in (UsageError, DataRejected, StepFailed, RuntimeFailed, StoreFailed)}
-    kinds |= {kind.__name__: kind for kind in (ArtifactCorrupt, Interrupted, IntermodalError)}
+    known: tuple[type[IntermodalError], ...] = (UsageError, DataRejected, StepFailed, RuntimeFailed, StoreFailed)
+    kinds = {kind.__name__: kind for kind in (*known, ArtifactCorrupt, Interrupted, IntermodalError)}
     return _rebuild(kinds.get(fields.get("kind", ""), StepFailed), fields)

@@ -4,7 +4,7 @@ from intermodal.core.step import step
 
 
 @step()
-def fail(message: str, exit_code: int = 4):
+def fail(message: str, exit_code: int = 4) -> None:
     """End the pipeline with a message.
 
     Args:

@@ -1,0 +1,1 @@
+"""Text: BERT features, models and training, and how they are judged."""
