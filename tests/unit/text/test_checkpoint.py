@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_hub import serve
 
+from fake_hub import serve
 from intermodal.errors import UsageError
 from intermodal.text import checkpoint
 from intermodal.text.checkpoint import (

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tfrecord_reader import crc32c, examples, records
 
 from intermodal.text.ragged import from_lists
 from intermodal.text.tfrecord import ExampleWriter
+from tfrecord_reader import crc32c, examples, records
 
 ROWS = st.lists(st.tuples(st.lists(st.integers(0, 2**31 - 1), max_size=8), st.integers(0, 300)), max_size=8)
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
-from tokenizers_of import bert, bert_with, roberta
 
 from intermodal.errors import UsageError
 from intermodal.text import wordpiece
 from intermodal.text.normalise import readable
 from intermodal.text.tokens import TextEncoder
 from intermodal.text.wordpiece import is_plain_wordpiece
+from tokenizers_of import bert, bert_with, roberta
 
 BERT, ENCODER = bert(), TextEncoder(bert())
 FRAGMENTS = [
