@@ -244,3 +244,13 @@ def undefined_metric(value: bool = False):
 def imported(uri: str):
     """Data that no step of ours made."""
     total(parts=dsl.importer(artifact_uri=uri, artifact_class=dsl.Dataset).output)
+
+
+whereabouts = component(steps.whereabouts)
+
+
+@dsl.pipeline(name="places")
+def places():
+    """A loop whose body looks at its surroundings."""
+    with dsl.ParallelFor([1, 2, 3, 4]) as number:
+        whereabouts(number=number)

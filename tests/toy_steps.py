@@ -298,3 +298,12 @@ def half_done(data: Output[Dataset]):
     """Write half of an output, then refuse the data."""
     Path(data.path).write_text("half")
     raise DataRejected("the other half is missing")
+
+
+@step()
+def whereabouts(number: int) -> str:
+    """The task that the environment names, read twice with a pause between."""
+    before = os.environ["INTERMODAL_TASK"]
+    print(f"iteration {number}")
+    time.sleep(0.05)
+    return f"{before} {os.environ['INTERMODAL_TASK']}"

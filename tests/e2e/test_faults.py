@@ -151,6 +151,7 @@ def check_store(store: Store, cache: Path) -> None:
 def check_home(home: Path) -> None:
     """Nothing is left over, and no run claims to be running."""
     assert not list((home / "tmp").glob("*"))
+    assert not [path for path in (home / "runs").rglob(".*") if path.is_file()]
     states = {path.parent.name: json.loads(path.read_text())["state"] for path in home.glob("runs/*/run.json")}
     assert "RUNNING" not in states.values()
     assert sorted(states.values())[-1] == "SUCCEEDED"

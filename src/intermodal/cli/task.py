@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it still tidies up
     raise Interrupted("the task was told to stop", next_step="run the same command again to continue")
 
 

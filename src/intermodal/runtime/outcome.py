@@ -77,3 +77,10 @@ def write_atomically(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text)
     os.replace(temporary, path)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `write_atomically` leaves when its process is killed in the middle."""
+    for path in folder.rglob(".*"):
+        if path.suffix[1:].isdigit():
+            path.unlink(missing_ok=True)

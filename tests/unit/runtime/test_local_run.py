@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
+
+import pytest
 
 from intermodal.runtime.record import load_record
 from running import Watching
@@ -67,3 +71,13 @@ def test_a_resumed_run_keeps_its_name(run):
     again = run("choose", n=9, text="x", resume=first.run_id)
     assert again.run_id == first.run_id
     assert {task.state for task in again.tasks} == {"CACHED", "SKIPPED"}
+
+
+@pytest.mark.parametrize("mode", ["in-process", "subprocess"])
+def test_iterations_side_by_side_do_not_share_their_surroundings(run, mode: str):
+    before = sys.stdout, dict(os.environ)
+    record = run("places", mode=mode)
+    assert {task.name: task.values["Output"] for task in record.tasks} == {
+        f"whereabouts.{number}": f"whereabouts.{number} whereabouts.{number}" for number in range(4)
+    }
+    assert (sys.stdout, dict(os.environ)) == before

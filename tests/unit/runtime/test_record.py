@@ -14,6 +14,7 @@ import pytest
 
 from intermodal.errors import Interrupted, StepFailed, UsageError
 from intermodal.runtime.ending import ended_record
+from intermodal.runtime.outcome import remove_unfinished
 from intermodal.runtime.record import RunRecord, TaskRecord, find_record, list_records, load_record, new_run_id
 
 RECORD = RunRecord(
@@ -113,6 +114,16 @@ def test_a_reader_never_sees_half_a_record(tmp_path: Path):
     finally:
         writer.kill()
         writer.wait()
+
+
+def test_what_a_killed_writer_leaves_is_removed_and_nothing_else(tmp_path: Path):
+    names = [".run.json.123", "tasks/a/.outcome.json.77", ".hidden", "run.json", "tasks/a/file.5", ".keep.txt"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    remove_unfinished(tmp_path)
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == sorted(names[2:])
 
 
 # How a run's record ends.

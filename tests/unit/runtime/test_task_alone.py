@@ -161,7 +161,8 @@ def test_sigterm_leaves_a_true_state(home: Path, tmp_path: Path):
     end = time.monotonic() + PATIENCE
     while not (tmp_path / "waiting").exists() and time.monotonic() < end:
         time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
+    for _ in range(3):  # whoever stops a container may say so more than once
+        process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "told to stop" in err

@@ -6,11 +6,13 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from intermodal.core.events import JOURNAL_VARIABLE
+from intermodal.errors import Interrupted, StepFailed
 from intermodal.runtime.context import CONTEXT_VARIABLES
 from intermodal.runtime.local.processes import Processes, Watch
 from intermodal.runtime.outcome import FAILED, Outcome
@@ -66,13 +68,24 @@ class InProcess(Launcher):
     """Runs the step in this very process, so that a breakpoint() in it works.
 
     Where standard output is no terminal, it is a script's that waits for the result alone: what a step
-    prints goes to standard error then.
+    prints goes to standard error then. Iterations of a loop wait for one another: they would share
+    environment variables, standard output and the debugger.
     """
 
     mode = "in-process"
 
+    def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        self._stopped = False
+
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""
+        with self._one_at_a_time:
+            if self._stopped:
+                raise Interrupted("the run was told to stop", next_step="run the same command again to continue")
+            return self._run(launch)
+
+    def _run(self, launch: Launch) -> Outcome:
         launch.started(os.getpid())
         aside = contextlib.nullcontext() if sys.stdout.isatty() else contextlib.redirect_stdout(sys.stderr)
         with _environment({**launch.environment, **launch.task.context.to_environment()}), aside:
@@ -82,9 +95,11 @@ class InProcess(Launcher):
 
     def terminate(self) -> None:
         """See `Launcher.terminate`: the step runs in the thread that is interrupted."""
+        self._stopped = True
 
     def stop(self) -> None:
         """See `Launcher.stop`: the step ran in the thread that was interrupted, so it has stopped."""
+        self._stopped = True
 
 
 class Subprocess(Launcher):
@@ -130,8 +145,6 @@ class Subprocess(Launcher):
 
 def vanished(task: str, code: int | None) -> Outcome:
     """The outcome of a task that ended without a word: killed, most often for want of memory."""
-    from intermodal.errors import StepFailed
-
     how = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
     error = StepFailed(
         f"task {task} ended without saying how",

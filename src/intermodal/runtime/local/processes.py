@@ -21,6 +21,7 @@ class Processes:
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._told: set[subprocess.Popen[bytes]] = set()
         self._stopped = 0.0  # when they were told to stop
 
     def run(
@@ -63,7 +64,8 @@ class Processes:
     def terminate(self) -> None:
         """Tell all to stop, without waiting; it takes no lock, because a signal handler calls it."""
         self._stopped = self._stopped or time.monotonic()
-        for process in tuple(self._running):
+        for process in tuple(self._running - self._told):  # a second signal would interrupt the tidying up
+            self._told.add(process)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
 

@@ -22,6 +22,7 @@ from intermodal.runtime.local.engine import Engine
 from intermodal.runtime.local.hooks import hooked, run_pipeline
 from intermodal.runtime.local.launch import InProcess, Launcher, Subprocess
 from intermodal.runtime.observer import Observer
+from intermodal.runtime.outcome import remove_unfinished
 from intermodal.runtime.pipeline import all_arguments
 from intermodal.runtime.record import (
     CANCELLED,
@@ -123,6 +124,7 @@ class LocalRuntime(Runtime):
         """Give runs whose process is gone their true state; their MLflow runs."""
         dead = [record for record in list_records(self.settings.runs) if record.abandoned]
         for record in dead:
+            remove_unfinished(self.settings.runs / record.run_id)
             if record.run_id != current:
                 tasks = tuple(replace(t, state=CANCELLED) if t.state == RUNNING else t for t in record.tasks)
                 replace(record, state=CANCELLED, tasks=tasks).save(self.settings.runs)
