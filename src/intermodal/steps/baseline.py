@@ -24,16 +24,16 @@ def baseline(
         metrics: Accuracy, loss and quadratic weighted kappa on the validation split.
         regularisation: Inverse strength of the regularisation, scikit-learn's C.
         min_texts: In how many reviews a word or pair must occur to count.
-        seed: Nothing here is random; taken so that every model step has one.
+        seed: Of the order in which the solver visits the reviews.
     """
     from pathlib import Path
 
-    from intermodal.text.baseline_training import train_baseline
+    from intermodal.text.baseline_training import Regression, train_baseline
     from intermodal.text.curves import Curves
 
     points = Curves()
-    target = Path(model.path)
-    trained = train_baseline(Path(features.path), features.metadata, regularisation, min_texts, target, points)
+    regression = Regression(regularisation, min_texts, seed)
+    trained = train_baseline(Path(features.path), features.metadata, regression, Path(model.path), points)
     model.metadata.update(trained.metadata)
     curves.metadata["rows"] = points.write(Path(curves.path))
     for name, value in trained.metrics.items():

@@ -44,6 +44,9 @@ def train_pytorch(
     """
     from pathlib import Path
 
+    from intermodal.text.compute import prepare_threads
+
+    prepare_threads()
     from intermodal.text.curves import Curves
     from intermodal.text.training import Options, train_model
     from intermodal.text.training_plan import Wish

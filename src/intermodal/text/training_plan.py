@@ -9,7 +9,7 @@ from intermodal.text.bert_shape import Shape
 
 STRATEGIES = ("auto", "top_layers", "full", "lora", "freeze")
 _RATES = {"auto": 5e-4, "top_layers": 3e-4, "full": 1e-4, "lora": 1e-3, "freeze": 3e-4}
-_EPOCHS = {"auto": 2, "top_layers": 2, "full": 3, "lora": 3, "freeze": 2}
+_EPOCHS = {"auto": 3, "top_layers": 2, "full": 3, "lora": 3, "freeze": 2}
 
 
 @dataclass(frozen=True)
