@@ -196,12 +196,24 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def s3(seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    """A fresh bucket, with AWS's environment variables pointing at its server."""
+def s3(seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A fresh bucket, with AWS's environment variables pointing at its server; it is gone afterwards."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in seaweedfs.environment().items():
         monkeypatch.setenv(name, value)
     bucket = Bucket(seaweedfs, f"bucket-{os.getpid()}-{next(_bucket_numbers)}")
-    seaweedfs.client().create_bucket(Bucket=bucket.name)
-    return bucket
+    client = seaweedfs.client()
+    client.create_bucket(Bucket=bucket.name)
+    yield bucket
+    _remove_bucket(client, bucket.name)
+
+
+def _remove_bucket(client: Any, name: str) -> None:
+    """Give back its volumes: each bucket takes seven, and the server has a limited number."""
+    with contextlib.suppress(Exception):  # a test may have stopped the server
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+            keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
+            if keys:
+                client.delete_objects(Bucket=name, Delete={"Objects": keys})
+        client.delete_bucket(Bucket=name)
