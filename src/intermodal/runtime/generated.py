@@ -6,6 +6,8 @@ The signature of a step is the only specification. What other tools read (KFP co
 
 from __future__ import annotations
 
+import ast
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from intermodal.core.step import Parameter, Slot, StepSpec
 from intermodal.runtime.pipeline import Pipeline, load_pipeline
 
 _HEADER = "# Made from the steps' signatures by `intermodal regenerate`; do not edit.\n"
+_DEFAULT = re.compile(r"^(# +\w+: dict \[Default: )(\{.*\})(?=\]$)", re.MULTILINE)
 _TYPES = {str: "string", int: "float", float: "float", bool: "string", list: "string", dict: "string"}
 
 
@@ -60,12 +63,7 @@ def component_yaml(spec: StepSpec) -> str:
 
 def pipeline_yaml(pipeline: Pipeline) -> str:
     """A pipeline's IR as YAML."""
-    from kfp import compiler
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "pipeline.yaml")
-        compiler.Compiler().compile(pipeline.source, path)
-        return Path(path).read_text()
+    return _compiled(pipeline.source)
 
 
 def component_readme(spec: StepSpec) -> str:
@@ -157,9 +155,14 @@ def _compiled(made: Any) -> str:
     from kfp import compiler
 
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "component.yaml")
+        path = str(Path(folder) / "compiled.yaml")
         compiler.Compiler().compile(made, path)
-        return Path(path).read_text()
+        return _DEFAULT.sub(_in_order, Path(path).read_text())
+
+
+def _in_order(found: re.Match[str]) -> str:
+    """A mapping in kfp's opening comment, sorted: kfp writes it as protobuf happens to hold it."""
+    return f"{found[1]}{dict(sorted(ast.literal_eval(found[2]).items()))}"
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> list[str]:
