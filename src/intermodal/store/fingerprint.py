@@ -54,8 +54,9 @@ def _local_lines(value: str, memory: Path) -> list[str]:
     if path.is_dir():
         files = sorted(item for item in path.rglob("*") if item.is_file())
         return [f"{item.relative_to(path).as_posix()} {_digest(item, memory)}" for item in files]
-    found = [Path(item) for item in sorted(glob.glob(str(path), recursive=True))]
-    return [f"{item.name} {_digest(item, memory)}" for item in found if item.is_file()]
+    found = [Path(item) for item in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(item)]
+    root = os.path.commonpath([item.parent for item in found]) if found else ""
+    return [f"{item.relative_to(root).as_posix()} {_digest(item, memory)}" for item in found]
 
 
 def _digest(path: Path, memory: Path) -> str:

@@ -189,3 +189,13 @@ def test_s3_with_wrong_credentials(s3, memory: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(StoreFailed, match="could not be listed"):
         fingerprint(f"{s3.uri}/in/", memory)
+
+
+def test_files_of_equal_names_in_different_folders_are_told_apart(tmp_path: Path) -> None:
+    for folder, text in (("a", "one"), ("b", "two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "r.tsv").write_text(text)
+    before = fingerprint(f"{tmp_path}/*/r.tsv", tmp_path / "memory")
+    (tmp_path / "a" / "r.tsv").write_text("two")
+    (tmp_path / "b" / "r.tsv").write_text("one")
+    assert fingerprint(f"{tmp_path}/*/r.tsv", tmp_path / "memory") != before
