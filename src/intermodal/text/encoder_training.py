@@ -96,6 +96,7 @@ def train_encoder(
     def judge(epoch: int) -> None:
         scores = validation_scores(probabilities(model, judged, rows.validation), rows.validation.labels)
         curves.add_all({f"validation_{name}": value for name, value in scores.items()}, epoch * steps)
+        remaining.note = f"epoch {min(epoch + 1, plan.epochs)} of {plan.epochs}"
 
     remaining.note = f"epoch 1 of {plan.epochs}"
     cost = _token_cost(plan, keeps)
