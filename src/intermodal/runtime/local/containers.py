@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import io
 import os
 import threading
 from pathlib import Path
@@ -51,7 +52,8 @@ class Containers(Launcher):
         _require_image(image)
         sources = [launch.task.given.parameters.get(name) for name in spec.needs.sources]
         watcher = _Watcher(launch)
-        with watcher:
+        # kfp's handler prints which image it found; standard output belongs to the result.
+        with watcher, contextlib.redirect_stdout(io.StringIO()):
             code = self._handler(launch, image, [item for item in sources if isinstance(item, str)]).run()
         launch.watch()
         if self._stopped.is_set():
