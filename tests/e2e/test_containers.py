@@ -12,6 +12,8 @@ from launching import TESTS, intermodal
 
 ROOT = TESTS.parent
 
+pytestmark = pytest.mark.timeout(2400)  # building an image on a new machine takes minutes
+
 IMAGE = "intermodal/core:0.1.0"
 PIPELINE = """
 from kfp import dsl
@@ -53,7 +55,6 @@ def image(engine: str) -> str:
     return IMAGE
 
 
-@pytest.mark.timeout(1500)
 def test_artifacts_equal_those_of_the_subprocess_run(engine: str, image: str, home: Path, tmp_path: Path) -> None:
     (Path.cwd() / "contained.py").write_text(PIPELINE)
     here = intermodal("run", "contained.py", "--json")

@@ -210,6 +210,7 @@ def test_a_source_that_is_not_there_and_wrong_parameters(tmp_path: Path) -> None
     assert "/nowhere" in json.dumps(missing["error"])
 
 
+@pytest.mark.timeout(2400)
 @pytest.mark.shared
 def test_the_real_reviews_from_raw_file_to_champion_and_again(shared: Path, tmp_path: Path) -> None:
     home = Home(tmp_path)
