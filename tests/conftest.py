@@ -16,6 +16,10 @@ SHARED = Path(os.environ.get("INTERMODAL_SHARED", ROOT.parent / "shared"))
 if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
+# The whole of kfp first: a verb tried in this process imports the part that executing needs, and the rest
+# cannot be imported after that.
+import kfp.compiler  # noqa: E402, F401
+
 from running import run  # noqa: E402, F401  fixtures
 from seaweedfs import s3, seaweedfs  # noqa: E402, F401
 
@@ -34,6 +38,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
     for name in [name for name in os.environ if name.startswith(("INTERMODAL_", "MLFLOW_"))]:
         if name != "INTERMODAL_SHARED":
             monkeypatch.delenv(name)
+    monkeypatch.delenv("_KFP_RUNTIME", raising=False)  # a verb tried in this process may have set it
     monkeypatch.setenv("INTERMODAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "off")
     known = [item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,8 @@ def load_pipeline(reference: str) -> Pipeline:
     Raises:
         UsageError: There is no such file, or no pipeline in it, or it does not compile.
     """
+    # A step that starts a pipeline hands this on; with it kfp leaves out what compiling needs.
+    os.environ.pop("_KFP_RUNTIME", None)
     path_text, _, wanted = reference.partition(":")
     path = Path(path_text)
     if not path.is_file():
