@@ -29,6 +29,8 @@ RunStep = Callable[[str, str, dict[str, Any], str, list[str], dict[str, str]], b
 Folder = Callable[[str], Path]
 # (label, command, environment) → exit code
 RunCommand = Callable[[str, list[str], dict[str, str]], int]
+# what kfp.local gives its own runner of a task → outputs and kfp's status
+RunTask = Callable[..., tuple[dict[str, Any], Any]]
 # (expression, values of the outputs it reads) → whether it holds; None leaves it to kfp
 Decide = Callable[[str, list[Any]], bool | None]
 
@@ -51,6 +53,7 @@ class Labels:
     def entered(self, task_name: str, task_spec: Any, resource: str) -> Iterator[None]:
         """The task that this thread runs from here on."""
         label = label_of(task_name, resource)
+        self._current.task = task_name, task_spec, resource
         options = task_spec.caching_options
         self._current.cached = options.enable_cache or not task_spec.HasField("caching_options")
         with self._lock:
@@ -62,6 +65,11 @@ class Labels:
     def current(self) -> str:
         """The task that this thread runs."""
         return str(self._current.name)
+
+    @property
+    def task(self) -> tuple[str, Any, str]:
+        """Of the task that this thread runs: its name, its `PipelineTaskSpec`, and the way to it."""
+        return self._current.task  # type: ignore[no-any-return]
 
     @property
     def cached(self) -> bool:
@@ -82,6 +90,26 @@ def hooked(
         run_command: Runs the command of a component that is not ours; kfp's own way by default.
     """
     from kfp.local import subprocess_task_handler, task_dispatcher
+
+    labels = Labels()
+    run_one = _task_runner(run_step, folder, labels, task_dispatcher.run_single_task_implementation)
+    changes: list[tuple[Any, str, Any]] = []
+    if run_command is not None:
+        changes.append((subprocess_task_handler, "run_local_subprocess", _command_runner(run_command, labels)))
+    with orchestrated(run_one, labels, decide), replaced(changes):
+        yield
+
+
+@contextlib.contextmanager
+def orchestrated(run_task: RunTask, labels: Labels, decide: Decide | None = None) -> Iterator[None]:
+    """Let kfp.local order the tasks, and run each of them another way.
+
+    Args:
+        run_task: Runs one task: given what kfp gives its own runner, answers with outputs and status.
+        labels: Told which task runs.
+        decide: Asked before each condition's expression is evaluated; None leaves it to its values.
+    """
+    from kfp.local import task_dispatcher
     from kfp.local.orchestrator import (
         enhanced_dag_orchestrator,
         orchestrator_utils,
@@ -89,14 +117,12 @@ def hooked(
         task_spec_utils,
     )
 
-    labels = Labels()
     faults: list[Exception] = []
     loops, utilities = enhanced_dag_orchestrator, orchestrator_utils.OrchestratorUtils
-    run_one = _task_runner(run_step, folder, labels, task_dispatcher.run_single_task_implementation)
     over_items = exact_items(loops._run_parallel_for_task)
     one_item = exact_inputs(task_spec_utils.create_parameter_loop_iteration_task_spec)
     changes: list[tuple[Any, str, Any]] = [
-        (task_dispatcher, "run_single_task_implementation", run_one),
+        (task_dispatcher, "run_single_task_implementation", run_task),
         (task_executor, "execute_single_task", _task_entry(labels, task_executor.execute_single_task)),
         (task_spec_utils, "get_nested_pipeline_resource_name", _nested_name),
         (task_spec_utils, "create_parameter_loop_iteration_task_spec", one_item),
@@ -105,8 +131,6 @@ def hooked(
         (loops.ConditionEvaluator, "evaluate_condition", _judge(decide)),
         (utilities, "get_dag_output_artifacts", _one_of),
     ]
-    if run_command is not None:
-        changes.append((subprocess_task_handler, "run_local_subprocess", _command_runner(run_command, labels)))
     with replaced(changes), quiet():
         yield
     if faults:
@@ -158,7 +182,7 @@ def _task_runner(run_step: RunStep, folder: Folder, labels: Labels, original: Ca
             block_input_artifact=False,
         )
         fields = executor_input_utils.executor_input_to_dict(message, given["component_spec"])
-        _write_whole(fields["inputs"].get("parameterValues", {}))
+        write_whole(fields["inputs"].get("parameterValues", {}))
         full = placeholder_utils.replace_placeholders(
             full_command=command,
             executor_input_dict=fields,
@@ -167,7 +191,7 @@ def _task_runner(run_step: RunStep, folder: Folder, labels: Labels, original: Ca
             pipeline_root=given["pipeline_root"],
             unique_pipeline_id=given["unique_pipeline_id"],
         )
-        _fill_in(fields["inputs"].get("parameterValues", {}))
+        fill_in(fields["inputs"].get("parameterValues", {}))
         fields[OPTIONS] = {"useCache": labels.cached}
         environment = {item.name: item.value for item in container.env}
         if not run_step(label, step, fields, container.image, full, environment):
@@ -178,14 +202,14 @@ def _task_runner(run_step: RunStep, folder: Folder, labels: Labels, original: Ca
     return run_one
 
 
-def _write_whole(parameters: dict[str, Any]) -> None:
+def write_whole(parameters: dict[str, Any]) -> None:
     """Let a whole number that becomes part of a text read "6" and not "6.0", as Kubeflow's backend writes it."""
     for name, value in parameters.items():
         if name.startswith(CHANNEL) and isinstance(value, float) and value.is_integer():
             parameters[name] = int(value)
 
 
-def _fill_in(parameters: dict[str, Any]) -> None:
+def fill_in(parameters: dict[str, Any]) -> None:
     """Put values in the place of what stands for them inside a list or dict; kfp.local does it in texts alone."""
 
     def filled(value: Any) -> Any:
