@@ -6,18 +6,16 @@ The signature of a step is the only specification. What other tools read (KFP co
 
 from __future__ import annotations
 
-import ast
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from intermodal.core.registry import CATALOGUE, load_spec
 from intermodal.core.step import Parameter, Slot, StepSpec
+from intermodal.runtime.compiled import in_order, plain
 from intermodal.runtime.pipeline import Pipeline, load_pipeline
 
 _HEADER = "# Made from the steps' signatures by `intermodal regenerate`; do not edit.\n"
-_DEFAULT = re.compile(r"^(# +\w+: dict \[Default: )(\{.*\})(?=\]$)", re.MULTILINE)
 _TYPES = {str: "string", int: "float", float: "float", bool: "string", list: "string", dict: "string"}
 
 
@@ -38,7 +36,9 @@ def generated_files(root: Path) -> dict[Path, str]:
         files[folder / "README.md"] = component_readme(spec)
     pipelines = [load_pipeline(str(path)) for path in sorted((root / "pipelines").glob("*.py"))]
     for pipeline in pipelines:
-        files[root / "pipelines" / "compiled" / f"{pipeline.name}.yaml"] = pipeline_yaml(pipeline)
+        compiled = root / "pipelines" / "compiled" / pipeline.name
+        files[compiled.with_suffix(".yaml")] = pipeline_yaml(pipeline)
+        files[compiled.with_suffix(".kubernetes.yaml")] = _HEADER + plain(pipeline).manifests()
     files[root / "MLproject"] = mlproject(specs, pipelines, root)
     files[root / "conda.yaml"] = conda_yaml()
     files[root / "docs" / "steps.md"] = steps_reference(specs)
@@ -157,12 +157,7 @@ def _compiled(made: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "compiled.yaml")
         compiler.Compiler().compile(made, path)
-        return _DEFAULT.sub(_in_order, Path(path).read_text())
-
-
-def _in_order(found: re.Match[str]) -> str:
-    """A mapping in kfp's opening comment, sorted: kfp writes it as protobuf happens to hold it."""
-    return f"{found[1]}{dict(sorted(ast.literal_eval(found[2]).items()))}"
+        return in_order(Path(path).read_text())
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> list[str]:

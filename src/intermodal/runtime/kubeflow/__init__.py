@@ -1,0 +1,1 @@
+"""Kubeflow Pipelines as a runtime: a pipeline rendered, submitted, followed, and recorded as a local run is."""
