@@ -48,13 +48,15 @@ def train_pytorch(
 
     prepare_threads()
     from intermodal.text.curves import Curves
+    from intermodal.text.encoder_training import PyTorch
     from intermodal.text.training import Options, train_model
     from intermodal.text.training_plan import Wish
 
     wish = Wish(strategy, epochs, learning_rate, batch_size, frozen_layers, lora_rank, seed)
-    options = Options(wish, checkpoint, average_with_tfidf, train_rows, precision)
+    options = Options(wish, checkpoint, average_with_tfidf, train_rows)
     points = Curves()
-    trained = train_model(Path(features.path), features.metadata, options, Path(model.path), points)
+    learner = PyTorch(precision)
+    trained = train_model(Path(features.path), features.metadata, options, learner, Path(model.path), points)
     model.metadata.update(trained.metadata)
     curves.metadata["rows"] = points.write(Path(curves.path))
     for name, value in trained.metrics.items():

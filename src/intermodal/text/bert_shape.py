@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from intermodal.errors import UsageError
+from intermodal.text.checkpoint import read_config
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
 
@@ -67,6 +71,25 @@ class Shape:
         if shape.activation not in ACTIVATIONS:
             raise ValueError(f"activation {shape.activation!r} is not one of {', '.join(ACTIVATIONS)}")
         return shape
+
+
+def read_shape(directory: Path | str) -> Shape:
+    """The size of a checkpoint's encoder.
+
+    Args:
+        directory: What `resolve_checkpoint` returned.
+
+    Raises:
+        UsageError: The checkpoint is not of the BERT family.
+    """
+    try:
+        return Shape.from_config(read_config(directory))
+    except (ValueError, KeyError) as error:
+        raise UsageError(
+            "this checkpoint is not one that can be trained",
+            seen=f"{directory}: {error}",
+            expected="BERT, RoBERTa or DistilBERT",
+        ) from error
 
 
 def _family(config: dict[str, Any]) -> str:

@@ -4,41 +4,56 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from intermodal.errors import StepFailed
 from intermodal.text.bert_weights import load_classifier
-from intermodal.text.curves import Curves, validation_scores
+from intermodal.text.checkpoint import load_tokenizer
+from intermodal.text.compute import Place, prepare_place
+from intermodal.text.curves import Curves
 from intermodal.text.fine_tuning import Listener, prepare, probabilities, train
 from intermodal.text.lora import merge_lora
 from intermodal.text.lower_layers import LowerLayers
+from intermodal.text.model_files import ModelWriter
 from intermodal.text.packed_bert import Classifier
-from intermodal.text.remaining import Remaining
+from intermodal.text.training import Inputs, Rows
+from intermodal.text.training_story import TrainingStory
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from intermodal.text.compute import Place
-    from intermodal.text.token_rows import TokenRows
     from intermodal.text.training_plan import Plan
 
 # Cost of a token in one layer, in passes: a trained layer computes its gradients for two more passes' worth.
 _TRAINED, _LAST = 3.0, 0.5
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What a model is trained and judged on.
+class PyTorch:
+    """The learner of the step `train_pytorch`; see `intermodal.text.training.Learner`.
 
-    Attributes:
-        train: Rows trained on.
-        validation: Rows judged on after every epoch.
+    Args:
+        precision: As `prepare_place` takes it.
+
+    Raises:
+        UsageError: `precision` is unknown.
     """
 
-    train: TokenRows
-    validation: TokenRows
+    def __init__(self, precision: str = "auto") -> None:
+        self._place = prepare_place(precision)
+
+    def facts(self) -> dict[str, Any]:
+        """The precision that was chosen."""
+        return {"precision": self._place.precision}
+
+    def check(self, inputs: Inputs) -> None:
+        """Every checkpoint whose shape can be read is trained, by every plan."""
+
+    def learn(self, inputs: Inputs, writer: ModelWriter, curves: Curves) -> np.ndarray:
+        """Fine-tune, add the encoder to the model, and rate the validation rows."""
+        made = train_encoder(inputs.directory, len(inputs.labels), inputs.rows, inputs.plan, self._place, curves)
+        writer.add_encoder(made.model, load_tokenizer(inputs.directory), inputs.longest)
+        return made.validation
 
 
 @dataclass(frozen=True)
@@ -79,28 +94,19 @@ def train_encoder(
     depth = plan.frozen_layers
     below, judged = (LowerLayers(model, part, depth, place.dtype) for part in (rows.train, rows.validation))
     keeps = plan.keep_frozen and below.fits
-    remaining = Remaining(_work(plan, rows, keeps))
+    story = TrainingStory(plan, rows, curves, _work(plan, rows, keeps))
     if keeps:
-        remaining.note = f"computing the lower {depth} layers once"
+        story.remaining.note = f"computing the lower {depth} layers once"
         for part in (below, judged):
-            part.keep(lambda tokens: remaining.advance(tokens * depth))
-    steps = -(-len(rows.train) // plan.batch_size)
-
-    def follow(loss: float, step: int) -> None:
-        if loss != loss:
-            next_step = "lower learning_rate, or set precision=float32"
-            raise StepFailed("training diverged", seen=f"loss {loss} at step {step}", next_step=next_step)
-        remaining.note = f"epoch {1 + (step - 1) // steps} of {plan.epochs}, loss {loss:.3f}"
-        curves.add("train_loss", step, loss)
+            part.keep(lambda tokens: story.remaining.advance(tokens * depth))
 
     def judge(epoch: int) -> None:
-        scores = validation_scores(probabilities(model, judged, rows.validation), rows.validation.labels)
-        curves.add_all({f"validation_{name}": value for name, value in scores.items()}, epoch * steps)
-        remaining.note = f"epoch {min(epoch + 1, plan.epochs)} of {plan.epochs}"
+        story.judged(epoch, probabilities(model, judged, rows.validation))
 
-    remaining.note = f"epoch 1 of {plan.epochs}"
+    story.begin()
     cost = _token_cost(plan, keeps)
-    train(model, below, rows.train, plan, Listener(follow, judge, lambda tokens: remaining.advance(tokens * cost)))
+    listener = Listener(story.loss, judge, lambda tokens: story.remaining.advance(tokens * cost))
+    train(model, below, rows.train, plan, listener)
     found = probabilities(model, judged, rows.validation)
     merge_lora(model)
     return TrainedEncoder(model.to("cpu"), found)

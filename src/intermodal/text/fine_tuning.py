@@ -14,6 +14,7 @@ from intermodal.text.batches import reading_batches, training_batches
 from intermodal.text.lora import add_lora
 from intermodal.text.lower_layers import LowerLayers
 from intermodal.text.packed_bert import Classifier
+from intermodal.text.training_story import WINDOW
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,6 @@ _HEAD_FACTOR = 10  # the head starts at random and has to move further than the 
 _WARM_UP = 0.06  # share of the steps
 _DECAY = 0.01
 _LONGEST_STEP = 1.0  # norm that gradients are clipped to
-_WINDOW = 20  # steps averaged to one point of the loss curve
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def train(model: Classifier, below: LowerLayers, rows: TokenRows, plan: Plan, li
         schedule.step()
         window.append(loss.detach())
         listener.tokens(int(rows.lengths[batch].sum()))
-        if len(window) == _WINDOW or last:
+        if len(window) == WINDOW or last:
             listener.loss(float(torch.stack(window).mean()), step)
             window.clear()
         if last:

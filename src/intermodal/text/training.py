@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from intermodal.errors import UsageError
-from intermodal.text.bert_weights import read_shape
-from intermodal.text.checkpoint import checkpoint_digest, load_tokenizer, resolve_checkpoint, tokenizer_digest
+from intermodal.text.bert_shape import Shape, read_shape
+from intermodal.text.checkpoint import checkpoint_digest, resolve_checkpoint, tokenizer_digest
 from intermodal.text.combining import cross_fitted, fit_combination
-from intermodal.text.compute import Place, prepare_place
 from intermodal.text.curves import Curves, validation_scores
-from intermodal.text.encoder_training import Rows, train_encoder
 from intermodal.text.linear_training import fit_ordinal
 from intermodal.text.model_files import ModelWriter, model_metadata
 from intermodal.text.token_rows import TokenRows, check_tokenizer, choose_rows, label_names, read_rows
@@ -34,14 +32,12 @@ class Options:
         checkpoint: As `resolve_checkpoint` takes it.
         average_with_tfidf: Whether a linear model on TF-IDF features joins the encoder.
         train_rows: Most rows that the encoder is trained on; 0 for all. The linear model is always given all.
-        precision: As `prepare_place` takes it.
     """
 
     wish: Wish = Wish()
     checkpoint: str = ""
     average_with_tfidf: bool = True
     train_rows: int = 30_000
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -58,10 +54,34 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class _Inputs:
-    """What a training reads: checkpoint directory, plan, class names, length that rows are cut at, and rows."""
+class Rows:
+    """What a model is trained and judged on.
+
+    Attributes:
+        train: Rows trained on.
+        validation: Rows judged on after every epoch.
+    """
+
+    train: TokenRows
+    validation: TokenRows
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a training reads.
+
+    Attributes:
+        directory: The checkpoint's directory.
+        shape: Size of its encoder.
+        plan: What to do.
+        labels: Names of the classes.
+        longest: Tokens that rows are cut at.
+        everything: All training rows, for the linear model.
+        rows: The rows that the encoder is trained and judged on.
+    """
 
     directory: Path
+    shape: Shape
     plan: Plan
     labels: list[str]
     longest: int
@@ -69,13 +89,45 @@ class _Inputs:
     rows: Rows
 
 
-def train_model(features: Path, metadata: Mapping[str, Any], options: Options, target: Path, curves: Curves) -> Trained:
+class Learner(Protocol):
+    """One framework's way to fine-tune an encoder."""
+
+    def facts(self) -> dict[str, Any]:
+        """What `model.json` is to say about the framework under "recipe"."""
+        ...
+
+    def check(self, inputs: Inputs) -> None:
+        """Refuse, before any work, what this framework cannot do.
+
+        Raises:
+            UsageError: The checkpoint or the plan is one that it cannot train.
+        """
+        ...
+
+    def learn(self, inputs: Inputs, writer: ModelWriter, curves: Curves) -> np.ndarray:
+        """Fine-tune, add the encoder to the model, and rate the validation rows.
+
+        Args:
+            inputs: What to train, and on what.
+            writer: Where the encoder goes.
+            curves: Filled.
+
+        Returns:
+            Probabilities of the validation rows, shape (n, C).
+        """
+        ...
+
+
+def train_model(
+    features: Path, metadata: Mapping[str, Any], options: Options, learner: Learner, target: Path, curves: Curves
+) -> Trained:
     """Train a model and write it.
 
     Args:
         features: Directory of `featurize`'s output.
         metadata: Its metadata.
         options: What to train.
+        learner: Who trains the encoder.
         target: Directory of the model; made.
         curves: Filled.
 
@@ -86,23 +138,21 @@ def train_model(features: Path, metadata: Mapping[str, Any], options: Options, t
         UsageError: An option is wrong, or the features were not made for this checkpoint.
         DataRejected: The features cannot be used.
     """
-    place = prepare_place(options.precision)
     inputs = _read(features, metadata, options)
+    learner.check(inputs)
     writer = ModelWriter(target, inputs.labels)
     parts: dict[str, np.ndarray] = {}
     if options.average_with_tfidf:
         linear = fit_ordinal(inputs.everything.texts, inputs.everything.labels, len(inputs.labels), inputs.plan.seed)
         writer.add_linear(linear)
         parts["tfidf"] = linear.predict_proba(inputs.rows.validation.texts)
-    encoder = train_encoder(inputs.directory, len(inputs.labels), inputs.rows, inputs.plan, place, curves)
-    writer.add_encoder(encoder.model, load_tokenizer(inputs.directory), inputs.longest)
-    parts["bert"] = encoder.validation
+    parts["bert"] = learner.learn(inputs, writer, curves)
     metrics = _join(writer, parts, inputs.rows.validation.labels, inputs.plan.seed)
-    writer.finish(_facts(inputs, options, place))
+    writer.finish(_facts(inputs, options, learner))
     return Trained(metrics, model_metadata(metadata, "+".join(sorted(parts)), metrics))
 
 
-def _read(features: Path, metadata: Mapping[str, Any], options: Options) -> _Inputs:
+def _read(features: Path, metadata: Mapping[str, Any], options: Options) -> Inputs:
     if options.train_rows < 0:
         raise UsageError("train_rows is negative", seen=options.train_rows, expected="0 for all rows, or more")
     directory = resolve_checkpoint(options.checkpoint)
@@ -115,7 +165,7 @@ def _read(features: Path, metadata: Mapping[str, Any], options: Options) -> _Inp
         expected = f"at most {shape.longest} tokens, which is all that the checkpoint has positions for"
         raise UsageError("the features are too long for this checkpoint", seen=longest, expected=expected)
     chosen = everything.take(choose_rows(everything.labels, options.train_rows, plan.seed))
-    return _Inputs(directory, plan, labels, longest, everything, Rows(chosen, held_out))
+    return Inputs(directory, shape, plan, labels, longest, everything, Rows(chosen, held_out))
 
 
 def _join(writer: ModelWriter, parts: Mapping[str, np.ndarray], labels: np.ndarray, seed: int) -> dict[str, float]:
@@ -130,7 +180,7 @@ def _join(writer: ModelWriter, parts: Mapping[str, np.ndarray], labels: np.ndarr
     return metrics | {f"validation_{name}": value for name, value in validation_scores(whole, labels).items()}
 
 
-def _facts(inputs: _Inputs, options: Options, place: Place) -> dict[str, Any]:
+def _facts(inputs: Inputs, options: Options, learner: Learner) -> dict[str, Any]:
     counts = {"rows": len(inputs.rows.train), "linear_rows": len(inputs.everything) * options.average_with_tfidf}
     # The name of a directory, not its path: the same work elsewhere makes the same bytes.
     local = Path(options.checkpoint).expanduser()
@@ -138,5 +188,5 @@ def _facts(inputs: _Inputs, options: Options, place: Place) -> dict[str, Any]:
     return {
         "checkpoint": name or _DEFAULT_NAME,
         "checkpoint_digest": checkpoint_digest(inputs.directory),
-        "recipe": asdict(inputs.plan) | counts | {"precision": place.precision},
+        "recipe": asdict(inputs.plan) | counts | learner.facts(),
     }
