@@ -25,7 +25,10 @@ VERBS = {
     "doctor": "say what is missing for each runtime, and how to get it",
     "regenerate": "write the files that are made from the steps, or check them",
 }
-HIDDEN = {"task": "run one task from an ExecutorInput (what containers call)"}
+HIDDEN = {
+    "task": "run one task from an ExecutorInput (what containers call)",
+    "entry": "run one entry point of an MLproject (what MLflow's project backends call)",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -44,7 +44,7 @@ def run_single(
         UsageError: A parameter or input is missing, unknown, or of the wrong type.
     """
     complete = complete_parameters(spec, parameters)
-    _check_inputs(spec, inputs)
+    check_inputs(spec, inputs)
     record = RunRecord(
         run_id=new_run_id(spec.name),
         pipeline=spec.name,
@@ -101,7 +101,16 @@ def _artifact(name: str, schema: str, uri: str) -> dict[str, Any]:
     return {"artifacts": [{"name": name, "type": kind, "uri": uri, "metadata": metadata}]}
 
 
-def _check_inputs(spec: StepSpec, inputs: dict[str, str]) -> None:
+def check_inputs(spec: StepSpec, inputs: dict[str, str]) -> None:
+    """Refuse inputs that a step does not have, and the lack of one that it needs.
+
+    Args:
+        spec: The step.
+        inputs: Input name → URI.
+
+    Raises:
+        UsageError: An input is unknown or missing.
+    """
     known = {item.name for item in spec.inputs}
     unknown = sorted(set(inputs) - known)
     if unknown:
