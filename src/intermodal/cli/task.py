@@ -13,6 +13,7 @@ from intermodal.core.executor_input import read
 from intermodal.core.registry import load_function
 from intermodal.errors import Interrupted, from_json
 from intermodal.runtime.context import TaskContext
+from intermodal.runtime.pod_task import run_pod_task
 from intermodal.runtime.task import Task, run_task
 
 PARENT_VARIABLE = "INTERMODAL_PARENT"
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     given = read(options.executor_input)
     function = load_function(options.step)
-    outcome = run_task(Task(function, given, TaskContext.from_environment(function.__name__)))
+    context = TaskContext.from_environment(function.__name__)
+    # A launcher of ours names its run; without one, KFP's own paths rule.
+    outcome = run_task(Task(function, given, context)) if context.run_id else run_pod_task(function, given, context)
     if not outcome.error:
         return 0
     error = from_json(outcome.error)

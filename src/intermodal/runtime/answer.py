@@ -28,7 +28,7 @@ def returned_values(spec: StepSpec, answer: dict[str, Any]) -> dict[str, Any]:
     for name, kind in spec.return_types.items():
         if name not in values:
             raise StepFailed(f"the step returned no {name}", seen="None", expected=f"a value of type {kind.__name__}")
-        if values[name] != _finite(values[name]):
+        if values[name] != finite(values[name]):
             raise StepFailed(f"the step returned a {name} that KFP cannot carry", seen=values[name], expected="finite")
     return values
 
@@ -43,7 +43,7 @@ def write_executor_output(given: TaskInput, result: CachedResult) -> None:
     artifacts = {
         name: {
             "artifacts": [
-                {"name": given.outputs[name].name or name, "uri": item.uri, "metadata": _finite(item.metadata)}
+                {"name": given.outputs[name].name or name, "uri": item.uri, "metadata": finite(item.metadata)}
             ]
         }
         for name, item in result.outputs.items()
@@ -53,10 +53,10 @@ def write_executor_output(given: TaskInput, result: CachedResult) -> None:
     write_atomically(Path(given.output_file), json.dumps({k: v for k, v in answer.items() if v}))
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The value with text in the place of NaN and infinity, for which KFP's JSON has no form."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

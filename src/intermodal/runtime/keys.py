@@ -7,13 +7,13 @@ from typing import Any
 from intermodal.core.cachekey import KeyParts
 from intermodal.core.config import Settings
 from intermodal.core.environment import environment_versions
-from intermodal.core.executor_input import TaskInput
+from intermodal.core.executor_input import ArtifactReference, TaskInput
 from intermodal.core.source import source_files
 from intermodal.core.step import StepSpec
 from intermodal.core.values import canonical
 from intermodal.errors import UsageError
 from intermodal.store.fingerprint import fingerprint
-from intermodal.store.inputs import input_digest
+from intermodal.store.inputs import DIGEST_KEY, Stated, input_digest
 
 
 def complete_parameters(spec: StepSpec, given: dict[str, Any]) -> dict[str, Any]:
@@ -43,6 +43,12 @@ def declared_parameters(spec: StepSpec, task: TaskInput) -> dict[str, Any]:
     return {name: value for name, value in task.parameters.items() if name in declared and value is not None}
 
 
+def stated(item: ArtifactReference) -> Stated:
+    """What KFP's metadata says of an input artifact."""
+    digest = item.metadata.get(DIGEST_KEY, "")
+    return Stated(item.schema, digest if isinstance(digest, str) else "")
+
+
 def key_parts(spec: StepSpec, task: TaskInput, settings: Settings, image: str = "") -> KeyParts:
     """What the cache key of a task is made of.
 
@@ -68,7 +74,7 @@ def key_parts(spec: StepSpec, task: TaskInput, settings: Settings, image: str = 
         image=image,
         parameters=parameters,
         inputs={
-            name: [input_digest(item.uri, settings.store) for item in items]
+            name: [input_digest(item.uri, settings.store, stated(item)) for item in items]
             for name, items in sorted(task.inputs.items())
         },
         sources=sources,

@@ -67,8 +67,13 @@ class Outcome:
             fields = json.loads(path.read_text())
         except (OSError, ValueError):
             return None
-        fields["outputs"] = {name: CachedOutput(**item) for name, item in fields["outputs"].items()}
-        return cls(**fields)
+        return cls.from_fields(fields)
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Outcome:
+        """The outcome behind the mapping that was saved."""
+        outputs = {name: CachedOutput(**item) for name, item in fields["outputs"].items()}
+        return cls(**{**fields, "outputs": outputs})
 
 
 def write_atomically(path: Path, text: str) -> None:

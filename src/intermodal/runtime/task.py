@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -29,13 +30,13 @@ from intermodal.core.step import StepSpec, spec_of
 from intermodal.runtime.answer import returned_values, write_executor_output
 from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of, is_disk_full
-from intermodal.runtime.keys import key_parts
+from intermodal.runtime.keys import key_parts, stated
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.revalidate import still_valid
-from intermodal.store.cache_index import CachedResult, CacheIndex
+from intermodal.store.cache_index import CachedOutput, CachedResult, CacheIndex
 from intermodal.store.inputs import ResolvedInput, resolve_input
 from intermodal.store.locate import open_store
-from intermodal.store.publish import MadeOutput, publish_output
+from intermodal.store.publish import MadeOutput, publish_output, published_folder
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,14 @@ class Task:
         function: The step's function.
         given: Its ExecutorInput.
         context: The run it belongs to.
+        keeps_copies: Whether outputs that went to a remote store are kept on this machine too, because
+            they will be read here at once.
     """
 
     function: Callable[..., Any]
     given: TaskInput
     context: TaskContext
+    keeps_copies: bool = False
 
 
 def run_task(task: Task) -> Outcome:
@@ -150,6 +154,8 @@ def _work(task: Task, parts: KeyParts, staging: Path, started: float) -> CachedR
     base = f"artifacts/{spec.name}/{parts.key[:16]}-{staging.name}"
     origin = _origin(task, spec, parts, inputs)
     outputs = {item.name: publish_output(store, item, staging, f"{base}/{item.name}", origin) for item in made}
+    if task.keeps_copies:
+        _keep_copies(made, outputs, staging, task.context.settings.home / "inputs")
     result = CachedResult(
         parts=parts,
         outputs=outputs,
@@ -163,7 +169,8 @@ def _work(task: Task, parts: KeyParts, staging: Path, started: float) -> CachedR
 def _inputs(task: Task) -> dict[str, list[ResolvedInput]]:
     cache, store = task.context.settings.home / "inputs", task.context.settings.store
     return {
-        name: [resolve_input(item.uri, cache, store) for item in items] for name, items in task.given.inputs.items()
+        name: [resolve_input(item.uri, cache, store, stated(item)) for item in items]
+        for name, items in task.given.inputs.items()
     }
 
 
@@ -215,6 +222,15 @@ def _origin(task: Task, spec: StepSpec, parts: KeyParts, inputs: dict[str, list[
         produced=datetime.now(UTC).isoformat(timespec="seconds"),
         intermodal=__version__,
     )
+
+
+def _keep_copies(made: list[MadeOutput], outputs: dict[str, CachedOutput], staging: Path, cache: Path) -> None:
+    """Keep what was sent to a remote store, as if it had been fetched; a local store took the files themselves."""
+    cache.mkdir(parents=True, exist_ok=True)
+    for item in made:
+        folders = [folder for folder in (published_folder(item, staging), item.path) if folder.is_dir()]
+        if folders and not (cache / outputs[item.name].digest).exists():
+            os.rename(folders[0], cache / outputs[item.name].digest)
 
 
 def _keep_remains(outputs: Path, folder: Path) -> None:

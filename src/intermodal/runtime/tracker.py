@@ -58,6 +58,25 @@ class Tracker:
             handle=record.run_id,
         )
 
+    def join_run(self, run_id: str) -> None:
+        """Record under the parent run that all tasks of a pipeline run share, whoever of them comes first."""
+        self._parent = self._recorder.join_pipeline(self._settings.experiment, run_id, run_id)
+
+    def adopt_task(
+        self, mlflow_run_id: str, task: TaskRecord, parameters: dict[str, Any], inputs: dict[str, list[str]]
+    ) -> str:
+        """Go on with a nested run that someone else opened for this task; its handle."""
+        handle = self._recorder.adopt(mlflow_run_id)
+        tags = {"intermodal.step": task.step, "intermodal.task": task.name}
+        self._recorder.log_batch(handle, params=parameters, tags=tags)
+        datasets = [_dataset(name, uri) for name, uris in inputs.items() for uri in uris]
+        self._recorder.log_inputs(handle, [item for item in datasets if item])
+        return handle
+
+    def settle_run(self) -> None:
+        """Give the shared parent run the state its tasks are in."""
+        self._recorder.settle_parent(self._parent)
+
     def start_task(self, task: TaskRecord, parameters: dict[str, Any], inputs: dict[str, list[str]]) -> str:
         """Open a task's nested run; its handle."""
         datasets = [_dataset(name, uri) for name, uris in inputs.items() for uri in uris]
@@ -73,6 +92,11 @@ class Tracker:
     def run_ids(self) -> RunIds | None:
         """The parent run's ids; None while MLflow is away or switched off."""
         return self._recorder.ids(self._parent) if self._parent else None
+
+    def task_page(self, handle: str) -> str:
+        """The page of a nested run; empty when MLflow is no server, or away."""
+        ids = self._recorder.ids(handle)
+        return ids.url if ids else ""
 
     def task_run_id(self, handle: str) -> str:
         """A nested run's id; empty while MLflow is away or switched off."""

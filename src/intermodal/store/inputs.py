@@ -14,6 +14,21 @@ from intermodal.errors import ArtifactCorrupt
 from intermodal.store.cache_index import CacheIndex
 from intermodal.store.locate import find_manifest, open_store
 
+DIGEST_KEY = "intermodal_digest"  # in an artifact's KFP metadata, where its files travel without their manifest
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What whoever hands an artifact over says of it.
+
+    Attributes:
+        schema: KFP's schema title.
+        digest: Its digest; empty when not said.
+    """
+
+    schema: str = "system.Artifact"
+    digest: str = ""
+
 
 @dataclass(frozen=True)
 class ResolvedInput:
@@ -32,12 +47,13 @@ class ResolvedInput:
     manifest: Manifest | None
 
 
-def input_digest(uri: str, store: str = "") -> str:
+def input_digest(uri: str, store: str = "", stated: Stated | None = None) -> str:
     """The digest of an artifact without reading its files, from its manifest.
 
     Args:
         uri: The artifact's URI.
         store: Root of the artifact store, in which everything has a manifest.
+        stated: What is said of it; a digest that is not the artifact's is an error.
 
     Returns:
         The manifest's digest; for data outside the store, the digest of the files themselves.
@@ -46,16 +62,18 @@ def input_digest(uri: str, store: str = "") -> str:
         ArtifactCorrupt: There is nothing at the URI, or the manifest is missing or was altered.
     """
     found = find_manifest(uri)
-    return found[1].digest if found else _foreign(uri, store).digest
+    digest = found[1].digest if found else _foreign(uri, store, stated).digest
+    return _as_stated(uri, digest, stated)
 
 
-def resolve_input(uri: str, cache: Path, store: str = "") -> ResolvedInput:
+def resolve_input(uri: str, cache: Path, store: str = "", stated: Stated | None = None) -> ResolvedInput:
     """Make an input readable, and verify every byte of it.
 
     Args:
         uri: The artifact's URI.
         cache: Directory for copies from remote stores, kept by digest.
         store: As for `input_digest`; there, the result that a damaged artifact belongs to is forgotten.
+        stated: As for `input_digest`.
 
     Returns:
         The input.
@@ -66,8 +84,11 @@ def resolve_input(uri: str, cache: Path, store: str = "") -> ResolvedInput:
     """
     found = find_manifest(uri)
     if found is None:
-        return _foreign(uri, store)
+        made = _foreign(uri, store, stated)
+        _as_stated(uri, made.digest, stated)
+        return made
     prefix, manifest = found
+    _as_stated(uri, manifest.digest, stated)
     root, problems = _verified(prefix, manifest, cache)
     if problems:
         if store:
@@ -110,7 +131,18 @@ def _fetch(prefix: str, manifest: Manifest, copy: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _foreign(uri: str, store: str) -> ResolvedInput:
+def _as_stated(uri: str, digest: str, stated: Stated | None) -> str:
+    if stated is None or stated.digest in ("", digest):
+        return digest
+    raise ArtifactCorrupt(
+        f"artifact {uri} is not the one that was handed over",
+        seen=f"digest {digest[:12]}…",
+        expected=f"digest {stated.digest[:12]}…",
+        next_step="run the pipeline again; if it happens again, somebody else writes there",
+    )
+
+
+def _foreign(uri: str, store: str, stated: Stated | None) -> ResolvedInput:
     """Data that no task of ours made, an importer's say; inside the store there is no such thing."""
     path = Path(uri.removeprefix("file://"))
     ours = store and (f"{uri}/").startswith(f"{store.rstrip('/')}/")
@@ -122,5 +154,6 @@ def _foreign(uri: str, store: str) -> ResolvedInput:
             next_step="run the pipeline again; the step that makes it will be repeated",
         )
     layout, files = describe_files(path)
-    digest = Manifest("system.Artifact", layout, files, Origin(step="")).digest
+    schema = stated.schema if stated and stated.digest else "system.Artifact"
+    digest = Manifest(schema, layout, files, Origin(step="")).digest
     return ResolvedInput(uri, digest, path, None)

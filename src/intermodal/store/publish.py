@@ -58,7 +58,7 @@ def publish_output(store: Store, made: MadeOutput, staging: Path, prefix: str, o
             seen=f"nothing at {made.path}",
             expected=f"a file or directory at {made.name}.path",
         )
-    folder = _as_folder(made.path, staging / f"publish-{made.name}")
+    folder = _as_folder(made.path, published_folder(made, staging))
     _make_readable(folder)
     manifest = make_manifest(made, folder, origin)
     (folder / MANIFEST_NAME).write_text(manifest.to_json())
@@ -66,6 +66,11 @@ def publish_output(store: Store, made: MadeOutput, staging: Path, prefix: str, o
     uri = store.uri(prefix)
     uri = f"{uri}/{manifest.files[0].path}" if manifest.layout == "file" else uri
     return CachedOutput(uri, made.schema, manifest.digest, made.metadata)
+
+
+def published_folder(made: MadeOutput, staging: Path) -> Path:
+    """Where an output that is one file is put, so that a manifest can lie beside it."""
+    return staging / f"publish-{made.name}"
 
 
 def make_manifest(made: MadeOutput, folder: Path, origin: Origin) -> Manifest:

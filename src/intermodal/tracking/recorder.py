@@ -25,6 +25,7 @@ from intermodal.tracking.limits import (
     clean_key,
     fit,
 )
+from intermodal.tracking.shared_parent import find_or_open, settle_parent, wake_parent
 from intermodal.tracking.system_metrics import ProcessTree
 
 HANDLE_TAG = "intermodal.handle"
@@ -93,7 +94,7 @@ class Recorder:
         Raises:
             UsageError: The experiment was deleted.
         """
-        place = self._experiment_id(experiment)
+        place = self.experiment_id(experiment)
         return self._start(place, name, handle, params, dict(tags or {}), datasets, ms, again)
 
     def start_task(
@@ -111,6 +112,38 @@ class Recorder:
         above = self._follow(parent)
         nested = {**(tags or {}), "mlflow.parentRunId": above.run_id}
         return self._start(above.experiment_id, name, handle, params, nested, datasets, ms, again)
+
+    def join_pipeline(
+        self,
+        experiment: str,
+        key: str,
+        name: str,
+        handle: str = "",
+        tags: Mapping[str, Any] | None = None,
+        ms: int | None = None,
+    ) -> dict[str, str]:
+        """Find or open the parent run that tasks without a common launcher share, see `shared_parent`.
+
+        Args:
+            experiment: Name of the experiment; made when new.
+            key: The pipeline run's id.
+            name: Name for the run, should it be opened here.
+            handle: The caller's name for it.
+            tags: Tags, should it be opened here.
+            ms: When; not used.
+
+        Returns:
+            {"run_id", "experiment_id"}; the run is not this recorder's to end.
+        """
+        run = find_or_open(self._client, self.experiment_id(experiment), key, name, None, tags)
+        wake_parent(self._client, run.info.run_id)
+        answer = self._remember(handle, run)
+        self._runs[handle or answer["run_id"]].open = False
+        return answer
+
+    def settle_parent(self, run: str) -> None:
+        """Give a shared parent run the state its tasks are in, unless a client follows it."""
+        settle_parent(self._client, self._follow(run).run_id)
 
     def adopt(self, run_id: str, handle: str = "", ms: int | None = None) -> dict[str, str]:
         """Go on with a run that someone else opened (an inherited `MLFLOW_RUN_ID`): no second one is made.
@@ -276,7 +309,12 @@ class Recorder:
         info = self._client.get_run(run).info
         return self._runs.setdefault(run, Followed(run, info.experiment_id, open=False))
 
-    def _experiment_id(self, name: str) -> str:
+    def experiment_id(self, name: str) -> str:
+        """The id of an experiment; it is made when new.
+
+        Raises:
+            UsageError: It was deleted.
+        """
         found = self._client.get_experiment_by_name(name)
         if found is None:
             return self._make_experiment(name)

@@ -30,6 +30,8 @@ VERBS = (
     "start_pipeline",
     "start_task",
     "adopt",
+    "join_pipeline",
+    "settle_parent",
     "bind",
     "reopen",
     "log_batch",

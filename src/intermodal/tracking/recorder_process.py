@@ -17,7 +17,7 @@ from typing import Any
 from intermodal.tracking.delivery import Courier, Delivery
 from intermodal.tracking.journal import Journal
 
-_STARTS = ("start_pipeline", "start_task", "adopt")
+_STARTS = ("start_pipeline", "start_task", "adopt", "join_pipeline")
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,16 @@ class RecorderProcess:
         if self._enabled:
             self._open("adopt", run_id, run_id=run_id)
         return run_id
+
+    def join_pipeline(self, experiment: str, key: str, name: str, tags: Mapping[str, Any] | None = None) -> str:
+        """Find or open the parent run shared by tasks without a common launcher; its handle is `key`."""
+        if self._enabled:
+            self._open("join_pipeline", key, experiment=experiment, key=key, name=name, tags=dict(tags or {}))
+        return key
+
+    def settle_parent(self, run: str) -> None:
+        """Give a shared parent run the state its tasks are in."""
+        self._say("settle_parent", run=run)
 
     def log_batch(
         self,
@@ -229,8 +239,9 @@ class RecorderProcess:
     def _learn(self, command: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         if command["verb"] in _STARTS:
             ids = answer["result"]
-            self._ids[command["handle"]] = RunIds(**ids, url=self._url(**ids))
-            self._open_runs.add(command["handle"])
+            self._ids[command["handle"]] = RunIds(**ids, url=run_url(self.uri, **ids))
+            if command["verb"] != "join_pipeline":  # others write to it too: it is not ours to end
+                self._open_runs.add(command["handle"])
         elif command["verb"] == "end":
             self._open_runs.discard(command["run"])
         elif command["verb"] == "reopen":
@@ -242,9 +253,11 @@ class RecorderProcess:
             for name, ids in self._ids.items()
         }
 
-    def _url(self, run_id: str, experiment_id: str) -> str:
-        server = self.uri.startswith(("http://", "https://"))
-        return f"{self.uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}" if server else ""
+
+def run_url(uri: str, run_id: str, experiment_id: str) -> str:
+    """The page of a run; empty when the tracking URI is no server's."""
+    server = uri.startswith(("http://", "https://"))
+    return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}" if server else ""
 
 
 def redeliver(uri: str, folder: Path) -> Delivery:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -19,17 +20,26 @@ def artifact(name: str, uri: str, schema: str = "system.Dataset") -> dict[str, o
     return {"artifacts": [{"name": name, "uri": uri, "type": {"schemaTitle": schema}, "metadata": {}}]}
 
 
+def handed_on(made: dict[str, object], name: str, schema: str = "system.Dataset") -> dict[str, object]:
+    """An output as KFP hands it to the next task: with the metadata that its task gave."""
+    (told,) = output_of(made)["artifacts"][name]["artifacts"]
+    return {**told, "type": {"schemaTitle": schema}}
+
+
 def executor_input(
-    folder: Path, parameters: dict[str, object], inputs: dict[str, str] | None = None, **outputs: str
+    folder: Path, parameters: dict[str, object], inputs: dict[str, object] | None = None, **outputs: str
 ) -> dict[str, object]:
     """What Kubeflow would write in place of {{$}}."""
     return {
         "inputs": {
             "parameterValues": parameters,
-            "artifacts": {name: artifact(name, uri) for name, uri in (inputs or {}).items()},
+            "artifacts": {
+                name: artifact(name, item) if isinstance(item, str) else {"artifacts": [item]}
+                for name, item in (inputs or {}).items()
+            },
         },
         "outputs": {
-            "artifacts": {name: artifact(name, f"/kfp/{name}", schema) for name, schema in outputs.items()},
+            "artifacts": {name: artifact(name, str(folder / "kfp" / name), schema) for name, schema in outputs.items()},
             "outputFile": str(folder / "kfp" / "executor_output.json"),
         },
     }
@@ -50,11 +60,13 @@ def test_a_task_in_a_container(home: Path, tmp_path: Path):
     assert answer.code == 0, answer.err
     (told,) = output_of(given)["artifacts"]["data"]["artifacts"]
     assert Path(told["uri"]).read_text() == "0\n1\n2\n3\n"
-    assert told["metadata"] == {"rows": 4}
-    manifest = read_manifest(told["uri"])
+    assert told["uri"] == str(tmp_path / "kfp" / "data")
+    stored = told["metadata"]["intermodal_uri"]
+    manifest = read_manifest(stored)
+    assert told["metadata"] == {"rows": 4, "intermodal_uri": stored, "intermodal_digest": manifest.digest}
     assert manifest.origin.parameters == {"n": 4, "seconds": 0.0}
     assert (manifest.origin.step, manifest.origin.run_id, manifest.rows) == ("make", "", 4)
-    outcome = json.loads((home / "tasks" / "make" / "outcome.json").read_text())
+    outcome = json.loads((home / "tasks" / "alone" / "make" / "only" / "outcome.json").read_text())
     assert outcome["state"] == "SUCCEEDED"
     assert outcome["reason"] == "this step has not run yet"
     assert not list((home / "tmp").iterdir())
@@ -63,13 +75,12 @@ def test_a_task_in_a_container(home: Path, tmp_path: Path):
 def test_two_tasks_in_two_containers(home: Path, tmp_path: Path):
     first = executor_input(tmp_path / "1", {}, data="system.Dataset")
     assert task("make", first).code == 0
-    uri = output_of(first)["artifacts"]["data"]["artifacts"][0]["uri"]
-    second = executor_input(tmp_path / "2", {}, {"parts": uri}, metrics="system.Metrics")
+    second = executor_input(tmp_path / "2", {}, {"parts": handed_on(first, "data")}, metrics="system.Metrics")
     assert task("total", second).code == 0
     answer = output_of(second)
     assert answer["parameterValues"] == {"Output": 3}
     metrics = answer["artifacts"]["metrics"]["artifacts"][0]
-    assert metrics["metadata"] == {"total": 3}
+    assert metrics["metadata"]["total"] == 3
     assert json.loads(Path(metrics["uri"]).read_text()) == {"total": 3}  # always a file at metrics.path
 
 
@@ -77,8 +88,9 @@ def test_metrics_and_classification_metrics_always_have_a_file(home: Path, tmp_p
     given = executor_input(tmp_path, {}, metrics="system.Metrics", classification="system.ClassificationMetrics")
     assert task("judged", given).code == 0
     for item in output_of(given)["artifacts"].values():
-        uri = item["artifacts"][0]["uri"]
-        assert json.loads(Path(uri).read_text()) == item["artifacts"][0]["metadata"]
+        written = json.loads(Path(item["artifacts"][0]["uri"]).read_text())
+        assert written
+        assert written.items() <= item["artifacts"][0]["metadata"].items()
 
 
 def test_the_second_time_the_answer_comes_from_the_cache(home: Path, tmp_path: Path):
@@ -90,7 +102,7 @@ def test_the_second_time_the_answer_comes_from_the_cache(home: Path, tmp_path: P
     assert answer.code == 0
     assert "making" not in answer.out
     assert output_of(given) == first
-    assert json.loads((home / "tasks" / "make" / "outcome.json").read_text())["state"] == "CACHED"
+    assert json.loads((home / "tasks" / "alone" / "make" / "only" / "outcome.json").read_text())["state"] == "CACHED"
 
 
 def test_whole_doubles_and_whole_numbers_are_one_key(home: Path, tmp_path: Path):
@@ -146,9 +158,10 @@ def test_a_damaged_input_is_told(home: Path, tmp_path: Path):
     task("make", first)
     uri = output_of(first)["artifacts"]["data"]["artifacts"][0]["uri"]
     Path(uri).write_text("0\n1\n3\n")
-    answer = task("total", executor_input(tmp_path / "2", {}, {"parts": uri}, metrics="system.Metrics"))
+    given = executor_input(tmp_path / "2", {}, {"parts": handed_on(first, "data")}, metrics="system.Metrics")
+    answer = task("total", given)
     assert answer.code == 5
-    assert "is damaged" in answer.err
+    assert "is not the one that was handed over" in answer.err
     again = task("make", first)
     assert again.code == 0
     assert Path(output_of(first)["artifacts"]["data"]["artifacts"][0]["uri"]).read_text() == "0\n1\n2\n"
@@ -166,7 +179,7 @@ def test_sigterm_leaves_a_true_state(home: Path, tmp_path: Path):
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "told to stop" in err
-    assert json.loads((home / "tasks" / "wait" / "outcome.json").read_text())["state"] == "CANCELLED"
+    assert json.loads((home / "tasks" / "alone" / "wait" / "only" / "outcome.json").read_text())["state"] == "CANCELLED"
     assert not list((home / "tmp").iterdir())
 
 
@@ -174,18 +187,22 @@ def test_everything_on_s3(home: Path, tmp_path: Path, s3):
     environment = {"INTERMODAL_STORE": f"{s3.uri}/store"}
     first = executor_input(tmp_path / "1", {}, data="system.Dataset")
     assert task("make", first, **environment).code == 0
-    uri = output_of(first)["artifacts"]["data"]["artifacts"][0]["uri"]
-    assert uri.startswith(f"{s3.uri}/store/artifacts/make/")
-    second = executor_input(tmp_path / "2", {"files": 3}, {"data": uri}, parts="system.Dataset")
+    data = handed_on(first, "data")
+    assert data["metadata"]["intermodal_uri"].startswith(f"{s3.uri}/store/artifacts/make/")
+    second = executor_input(tmp_path / "2", {"files": 3}, {"data": data}, parts="system.Dataset")
     assert task("spread", second, **environment).code == 0
-    parts = output_of(second)["artifacts"]["parts"]["artifacts"][0]["uri"]
+    parts = handed_on(second, "parts")
+    assert (tmp_path / "2" / "kfp" / "parts" / "manifest.json").is_file()
     third = executor_input(tmp_path / "3", {}, {"parts": parts}, metrics="system.Metrics")
     assert task("total", third, **environment).code == 0
     assert output_of(third)["parameterValues"] == {"Output": 3}
     elsewhere = {**environment, "INTERMODAL_HOME": str(tmp_path / "another-machine")}
+    shutil.rmtree(tmp_path / "2" / "kfp" / "parts")  # not brought there: the store's own copy is read
+    Path(tmp_path / "3" / "kfp" / "metrics").unlink()
     assert task("total", third, **elsewhere).code == 0
-    outcome = json.loads((tmp_path / "another-machine" / "tasks" / "total" / "outcome.json").read_text())
-    assert outcome["state"] == "CACHED"
+    found = tmp_path / "another-machine" / "tasks" / "alone" / "total" / "only" / "outcome.json"
+    assert json.loads(found.read_text())["state"] == "CACHED"
+    assert json.loads((tmp_path / "3" / "kfp" / "metrics").read_text()) == {"total": 3}
 
 
 def test_a_store_that_does_not_know_us(home: Path, tmp_path: Path, s3):

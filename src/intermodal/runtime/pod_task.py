@@ -1,0 +1,173 @@
+"""Running a task in a pod: recorded in MLflow by itself, and delivered to where KFP looks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from intermodal.core.config import Settings
+from intermodal.core.events import JOURNAL_VARIABLE
+from intermodal.core.executor_input import TaskInput
+from intermodal.core.step import spec_of
+from intermodal.errors import IntermodalError, StoreFailed
+from intermodal.runtime.context import TaskContext
+from intermodal.runtime.keys import complete_parameters, declared_parameters
+from intermodal.runtime.outcome import CACHED, FAILED, SUCCEEDED, Outcome
+from intermodal.runtime.pod import Place, deliver, place_of, remember_outcome, with_local_inputs
+from intermodal.runtime.record import RUNNING, TaskRecord, now
+from intermodal.runtime.tail import Tail
+from intermodal.runtime.task import Task, run_task
+from intermodal.runtime.tracker import Tracker, artifact_facts, metrics_of
+
+_LOOK_SECONDS = 1.0
+_SAY_SECONDS = 5.0
+
+
+def run_pod_task(function: Callable[..., Any], given: TaskInput, context: TaskContext) -> Outcome:
+    """Run a task that no launcher of ours started.
+
+    Args:
+        function: The step's function.
+        given: The ExecutorInput as KFP wrote it.
+        context: What the environment says.
+
+    Returns:
+        How it ended. No error escapes.
+    """
+    place = place_of(given, function.__name__)
+    folder = context.settings.home / "tasks" / (place.run_id or "alone") / place.task / (place.execution or "only")
+    context = replace(context, run_id=place.run_id, task=place.task, folder=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    recording = _Recording(function, given, context, place)
+    context = replace(context, mlflow_run_id=recording.mlflow_run_id)
+    with _journal_read(context, recording):
+        outcome = run_task(Task(function, with_local_inputs(given), context, keeps_copies=True))
+    outcome = _handed_over(given, outcome, context.settings, recording.links)
+    with contextlib.suppress(IntermodalError):  # a note for others: the task itself ended as it did
+        remember_outcome(context.settings.store, place, outcome)
+    recording.end(outcome)
+    return outcome
+
+
+class _Recording:
+    """The task's nested MLflow run; nothing at all where no tracking URI was set."""
+
+    def __init__(self, function: Callable[..., Any], given: TaskInput, context: TaskContext, place: Place) -> None:
+        spec = spec_of(function)
+        self._task = TaskRecord(place.task, step=spec.target, state=RUNNING, started=now())
+        self._began = time.monotonic()
+        self._tracker: Tracker | None = None
+        self._shared = False
+        self._handle = ""
+        injected = context.mlflow_run_id
+        if not os.environ.get("MLFLOW_TRACKING_URI") or not (injected or place.run_id):
+            return
+        self._tracker = Tracker(context.settings, context.folder)
+        self._tracker.start()
+        inputs = {name: [item.uri for item in items] for name, items in with_local_inputs(given).inputs.items()}
+        try:
+            parameters = complete_parameters(spec, declared_parameters(spec, given))
+        except IntermodalError:
+            parameters = dict(given.parameters)  # the task itself will say what is wrong with them
+        if injected:
+            self._handle = self._tracker.adopt_task(injected, self._task, parameters, inputs)
+        else:
+            self._shared = True
+            self._tracker.join_run(place.run_id)
+            self._handle = self._tracker.start_task(self._task, parameters, inputs)
+        self._tracker.watch(self._handle, os.getpid())
+
+    @property
+    def mlflow_run_id(self) -> str:
+        """The nested run's id; empty when there is none, or MLflow is away."""
+        return self._tracker.task_run_id(self._handle) if self._tracker else ""
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Metadata that leads from an artifact to the nested run."""
+        if self._tracker is None:
+            return {}
+        found = {"mlflow_run_id": self.mlflow_run_id, "mlflow_url": self._tracker.task_page(self._handle)}
+        return {name: value for name, value in found.items() if value}
+
+    def journal(self, events: list[dict[str, Any]]) -> None:
+        """Record curve points."""
+        if self._tracker:
+            self._tracker.journal(self._handle, events)
+
+    def end(self, outcome: Outcome) -> None:
+        """End the run in its true state, and wait until MLflow has it."""
+        if self._tracker is None:
+            return
+        ended = replace(
+            self._task,
+            state=outcome.state,
+            seconds=round(time.monotonic() - self._began, 3),
+            cached=outcome.state == CACHED,
+            reason=outcome.reason,
+            artifacts=artifact_facts(outcome),
+            metrics=metrics_of(outcome),
+            error=outcome.error,
+        )
+        self._tracker.end_task(self._handle, ended, outcome, int(time.time() * 1000))
+        if self._shared:
+            self._tracker.settle_run()
+        warning = self._tracker.close()
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
+
+
+def _handed_over(given: TaskInput, outcome: Outcome, settings: Settings, links: dict[str, str]) -> Outcome:
+    if outcome.state not in (SUCCEEDED, CACHED):
+        return outcome
+    try:
+        deliver(given, outcome, settings.home / "inputs", settings.store, links)
+    except IntermodalError as error:
+        return replace(outcome, state=FAILED, error=error.to_json())
+    except OSError as error:
+        failure = StoreFailed("the outputs could not be put where KFP looks for them", seen=error)
+        return replace(outcome, state=FAILED, error=failure.to_json())
+    return outcome
+
+
+@contextlib.contextmanager
+def _journal_read(context: TaskContext, recording: _Recording) -> Iterator[None]:
+    """While the step runs: its curves go to MLflow, its progress into the pod's log."""
+    os.environ[JOURNAL_VARIABLE] = str(context.journal)
+    tail, over = Tail(context.journal), threading.Event()
+    tail.lines()  # what an earlier attempt said
+    said = 0.0
+
+    def look() -> None:
+        nonlocal said
+        events = [json.loads(line) for line in tail.lines()]
+        recording.journal(events)
+        progress = [event for event in events if event["event"] == "progress"]
+        if progress and time.monotonic() - said >= _SAY_SECONDS:
+            said = time.monotonic()
+            print(_line(progress[-1]), file=sys.stderr, flush=True)
+
+    def follow() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            look()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        look()
+
+
+def _line(event: dict[str, Any]) -> str:
+    share = f"{100 * event['done'] / event['total']:.0f} %" if event["total"] else f"{event['done']:g} {event['unit']}"
+    return f"progress: {share} {event['note']}".rstrip()
