@@ -23,6 +23,7 @@ VERBS = {
     "report": "write a run's report page",
     "init": "make a new project with one step and one pipeline",
     "doctor": "say what is missing for each runtime, and how to get it",
+    "kubeflow-fake": "serve Kubeflow Pipelines' API on this machine, running pipelines for real",
     "regenerate": "write the files that are made from the steps, or check them",
 }
 HIDDEN = {
@@ -112,4 +113,4 @@ def _verb(name: str):  # type: ignore[no-untyped-def]
         raise UsageError(
             "there is no such verb", seen=name, expected=", ".join(near or VERBS), next_step="intermodal --help"
         )
-    return importlib.import_module(f"intermodal.cli.{name}").main
+    return importlib.import_module(f"intermodal.cli.{name.replace('-', '_')}").main

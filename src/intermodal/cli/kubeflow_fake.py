@@ -1,0 +1,126 @@
+"""`intermodal kubeflow-fake`: Kubeflow Pipelines' API on this machine, for trying and testing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from intermodal.cli.main import new_parser
+from intermodal.errors import RuntimeFailed, UsageError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Args:
+        arguments: The verb's words.
+
+    Returns:
+        0 after it was told to stop.
+    """
+    options = _parser().parse_args(arguments)
+    os.environ.pop("_KFP_RUNTIME", None)
+    from intermodal.runtime.kubeflow.fake import FakeOptions, KubeflowFake
+
+    given = FakeOptions(
+        home=options.home.absolute(),
+        port=options.port,
+        tasks=options.tasks,
+        cache=options.cache,
+        namespace=options.namespace,
+        multi_user=options.multi_user,
+        token=_variable("--token-env", options.token_env),
+        cookie=_variable("--cookie-env", options.cookie_env),
+        pod_env=_pairs("--pod-env", options.pod_env),
+        pod_mounts=tuple(str(Path(item).absolute()) for item in options.pod_mount),
+        secrets={key: _variable("--secret", name) for key, name in _pairs("--secret", options.secret).items()},
+        config_maps=_pairs("--config-map", options.config_map),
+        mlflow=options.mlflow,
+        host_network=options.host_network,
+    )
+    faults = [_fault(text) for text in options.fault]
+    try:
+        fake = KubeflowFake(given)
+    except OSError as error:
+        raise RuntimeFailed(
+            f"cannot listen on 127.0.0.1:{options.port}", seen=error, next_step="choose another --port"
+        ) from error
+    return _serve(fake, faults, as_json=options.json)
+
+
+def _serve(fake: Any, faults: list[dict[str, Any]], *, as_json: bool) -> int:
+    from intermodal.runtime.kubeflow.fake.answers import Refused
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        for fault in faults:
+            fake.fault(**fault)
+    except Refused as error:
+        fake.backend.controller.close()
+        raise UsageError("--fault is not understood", seen=error.message, expected=_FAULT_EXAMPLE) from error
+    with fake:
+        told = {"url": fake.url, "home": str(fake.options.home)}
+        print(json.dumps(told) if as_json else f"Kubeflow Pipelines (fake) at {fake.url}, state in {told['home']}")
+        sys.stdout.flush()
+        stop.wait()
+    return 0
+
+
+_FAULT_EXAMPLE = '{"path": "*/runs", "method": "POST", "status": 503, "times": 2}'
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("kubeflow-fake")
+    add = parser.add_argument
+    add("--port", type=int, default=8888, help="port on 127.0.0.1; 0 takes a free one")
+    add("--home", type=Path, default=Path(".kubeflow-fake"), help="folder for its state, artifacts and logs")
+    add("--tasks", choices=("subprocess", "container"), default="subprocess", help="how pods run")
+    add("--no-cache", dest="cache", action="store_false", help="switch KFP's cache of tasks off")
+    add("--namespace", default="kubeflow", help="namespace of the pods")
+    add("--multi-user", action="store_true", help="experiments belong to namespaces")
+    add("--token-env", metavar="VAR", default="", help="demand the bearer token that this variable holds")
+    add("--cookie-env", metavar="VAR", default="", help="demand the cookie that this variable holds")
+    add("--pod-env", metavar="NAME=VALUE", action="append", default=[], help="a variable of every pod")
+    add("--pod-mount", metavar="PATH", action="append", default=[], help="a folder that containers see as well")
+    add("--secret", metavar="NAME.KEY=VAR", action="append", default=[], help="a secret's value, from a variable")
+    add("--config-map", metavar="NAME.KEY=VALUE", action="append", default=[], help="a value of a config map")
+    add("--mlflow", metavar="URI", default="", help="KFP's native MLflow: runs are made there and injected")
+    add("--host-network", action="store_true", help="containers use the host's network")
+    add("--fault", metavar="JSON", action="append", default=[], help=f"let something fail: {_FAULT_EXAMPLE}")
+    return parser
+
+
+def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} takes NAME=VALUE", seen=word)
+        pairs[name] = value
+    return pairs
+
+
+def _variable(option: str, name: str) -> str:
+    """A secret's value: named on the command line, never written there."""
+    if not name:
+        return ""
+    value = os.environ.get(name, "")
+    if not value:
+        raise UsageError(f"{option} names a variable that is not set", seen=name, next_step=f"export {name}=…")
+    return value
+
+
+def _fault(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise UsageError("--fault takes JSON", seen=text, expected=_FAULT_EXAMPLE) from error

@@ -1,0 +1,128 @@
+"""The process of one run: what Argo's controller does for a pipeline on a cluster.
+
+It is told about the run through standard input, writes `progress.json` and at the end `ended.json` into
+the run's folder, stops its pods on SIGTERM, and dies with the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from intermodal.errors import Interrupted
+from intermodal.runtime.kubeflow.fake.conductor import Conductor, Job
+from intermodal.runtime.kubeflow.fake.faults import PodFaults
+from intermodal.runtime.kubeflow.fake.options import CONTAINER, FakeOptions
+from intermodal.runtime.kubeflow.fake.pods import LocalPods, Pods
+from intermodal.runtime.kubeflow.fake.progress import CANCELED, FAILED, RUNNING, SUCCEEDED, Progress
+from intermodal.runtime.kubeflow.fake.tracking import NativeTracking, NoTracking
+from intermodal.runtime.local.hooks import Labels, orchestrated, run_pipeline
+from intermodal.runtime.local.patching import replaced
+from intermodal.runtime.outcome import write_atomically
+
+ENDED = "ended.json"
+POD_FAULTS = "pod-faults.json"
+_DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
+
+
+def main() -> int:
+    """Conduct the run that standard input tells about."""
+    told = json.load(sys.stdin)
+    _die_with(told["parent"])
+    options = FakeOptions.from_pipe(told["options"])
+    folder = options.runs / told["job"]["run_id"]
+    job = Job(**told["job"], options=options)
+    progress = Progress(folder, job.workflow)
+    state, error = FAILED, ""
+    try:
+        tracking = _tracking(told, options, progress)
+        state, error = _conduct(job, told, progress, tracking, folder)
+        tracking.close({SUCCEEDED: "FINISHED", FAILED: "FAILED"}.get(state, "KILLED"))
+    except Exception as raised:  # whatever it is, the run must end, and say so
+        error = f"{type(raised).__name__}: {raised}"
+    progress.close(state, error)
+    write_atomically(folder / ENDED, json.dumps({"state": state, "error": error}))
+    return 0
+
+
+def _conduct(job: Job, told: dict[str, Any], progress: Progress, tracking: NoTracking, folder: Path) -> tuple[str, str]:
+    """Run all tasks; the run's state, and why it failed."""
+    from google.protobuf import json_format
+    from kfp.local import importer_handler
+    from kfp.local.orchestrator import enhanced_dag_orchestrator as loops
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    spec = json_format.ParseDict(told["spec"], pipeline_spec_pb2.PipelineSpec())
+    labels, pods = Labels(), _pods(job.options, job.run_id)
+    conductor = Conductor(job, pods, progress, labels, PodFaults(job.options.home / POD_FAULTS), tracking)
+    progress.move("root-driver", SUCCEEDED, "system-dag-driver")
+    progress.move("root", RUNNING)
+    well, stopped = False, False
+    with _stoppable(conductor), orchestrated(conductor.run_task, labels):
+        changes: list[tuple[Any, str, Any]] = [
+            (loops, "execute_task", conductor.entering(loops.execute_task)),
+            (importer_handler, "run_importer", conductor.importing(importer_handler.run_importer)),
+        ]
+        try:
+            with replaced(changes):
+                well = run_pipeline(spec, told["arguments"], folder / "kfp")
+        except (KeyboardInterrupt, Interrupted):
+            stopped = True
+    if stopped or conductor.stopped:
+        pods.stop()
+        return CANCELED, ""
+    conductor.close(spec.root.dag)
+    progress.move("root", SUCCEEDED if well else FAILED)
+    return (SUCCEEDED, "") if well else (FAILED, "\n".join(progress.failures()))
+
+
+def _pods(options: FakeOptions, run_id: str) -> Pods:
+    if options.tasks == CONTAINER:
+        from intermodal.runtime.kubeflow.fake.containers import ContainerPods
+
+        return ContainerPods(options, run_id)
+    return LocalPods(options)
+
+
+def _tracking(told: dict[str, Any], options: FakeOptions, progress: Progress) -> NoTracking:
+    if not options.mlflow:
+        return NoTracking()
+    return NativeTracking(options.mlflow, told["experiment"], told["run"], progress)
+
+
+@contextlib.contextmanager
+def _stoppable(conductor: Conductor) -> Iterator[None]:
+    """SIGTERM stops the pods, then the run; once is enough."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if not conductor.stopped:
+            conductor.terminate()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _die_with(parent: int) -> None:
+    """End this process when the server is killed, even by kill -9; its pods end with it in the same way."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then stops its runs in order
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the request was made
+        os._exit(137)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
