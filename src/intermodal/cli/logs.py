@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intermodal.cli.main import new_parser
+from intermodal.cli.status import refreshed
 from intermodal.errors import UsageError
 
 if TYPE_CHECKING:
+    from intermodal.core.config import Settings
     from intermodal.runtime.record import RunRecord, TaskRecord
 
 _POLL_SECONDS = 0.2
@@ -30,11 +32,13 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     from intermodal.core.config import load_settings
 
-    runs = load_settings().runs
+    settings = load_settings()
+    runs = settings.runs
     record, task = _chosen(runs, options.run, options.task)
+    record = refreshed(record, settings)
     folder = runs / record.run_id
     if options.follow:
-        for name, line in _followed(folder, task):
+        for name, line in _followed(folder, task, settings):
             print(json.dumps({"task": name, "line": line}) if options.json else f"{name} | {line}", flush=True)
     elif options.json:
         tasks = [_task_json(folder, item) for item in _asked(record, task)]
@@ -98,8 +102,9 @@ def _print_log(folder: Path, task: TaskRecord, *, header: bool) -> None:
         print()
 
 
-def _followed(folder: Path, task: str) -> Iterator[tuple[str, str]]:
+def _followed(folder: Path, task: str, settings: Settings) -> Iterator[tuple[str, str]]:
     """Lines as they are printed, until the run ends; what was printed before comes first."""
+    from intermodal.core.attempt import process_alive
     from intermodal.runtime.record import RUNNING, load_record
     from intermodal.runtime.tail import Tail
 
@@ -107,6 +112,8 @@ def _followed(folder: Path, task: str) -> Iterator[tuple[str, str]]:
     while True:
         # Read before the logs: a run that has ended prints nothing after that.
         record = load_record(folder)
+        if record is not None and record.remote and not process_alive(record.process):
+            record = refreshed(record, settings)  # nobody else copies its logs
         over = record is None or record.state != RUNNING or record.abandoned
         for item in _asked(record, task) if record else ():
             tail = tails.setdefault(item.name, Tail(_log(folder, item.name)))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from intermodal.cli.main import new_parser
 from intermodal.cli.present import finish, observer_for
+from intermodal.cli.run import add_interrupt_flag
 from intermodal.errors import UsageError
 
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = new_parser("resume")
     parser.add_argument("run", nargs="?", default="", help="the run, or the start of its name; the newest by default")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the result")
+    add_interrupt_flag(parser)
     options = parser.parse_args(arguments)
     from intermodal.core.config import load_settings
     from intermodal.runtime.base import RunRequest, open_runtime
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
 
     settings = load_settings()
     record = find_record(settings.runs, options.run)
-    if record.state == RUNNING and not record.abandoned:
+    if record.state == RUNNING and not record.abandoned and not record.remote:
         raise UsageError(
             "this run is still going on",
             seen=f"process {record.process}",
@@ -42,6 +44,9 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError("a single step is not resumed but run again", next_step=f"intermodal step {name} {words}")
     if record.directory and os.path.isdir(record.directory):
         os.chdir(record.directory)
-    request = RunRequest(load_pipeline(record.reference), record.arguments, mode=record.mode, resume=record.run_id)
+    pipeline = load_pipeline(record.reference)
+    request = RunRequest(
+        pipeline, record.arguments, mode=record.mode, resume=record.run_id, on_interrupt=options.on_interrupt
+    )
     observer = observer_for(as_json=options.json, quiet=options.quiet)
-    return finish(open_runtime("local", settings).run(request, observer), settings, as_json=options.json)
+    return finish(open_runtime(record.runtime, settings).run(request, observer), settings, as_json=options.json)

@@ -9,6 +9,8 @@ from intermodal.cli.main import new_parser
 from intermodal.cli.present import finish, observer_for
 from intermodal.errors import UsageError
 
+ON_INTERRUPT = ("leave", "cancel")
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run a pipeline.
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         mode=mode_of(options),
         use_cache=not options.no_cache,
         placements=placements(options.place, options.on),
+        on_interrupt=options.on_interrupt,
+        allow_mutable_tags=options.allow_mutable_tags,
     )
     observer = observer_for(as_json=options.json, quiet=options.quiet)
     return finish(runtime.run(request, observer), settings, as_json=options.json)
@@ -40,6 +44,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def mode_of(options: argparse.Namespace) -> str:
     """How tasks are to be run, from the flags."""
+    if options.on != "local" and (options.debug or options.containers):
+        seen = "--debug" if options.debug else "--containers"
+        raise UsageError(
+            "this flag is for runs on this machine", seen=f"{seen} --on {options.on}", expected="--on local"
+        )
     if options.debug and options.containers:
         raise UsageError(
             "a step in a container cannot be debugged", seen="--debug --containers", expected="one of them"
@@ -49,15 +58,21 @@ def mode_of(options: argparse.Namespace) -> str:
 
 def placements(words: list[str], default: str) -> dict[str, str]:
     """Read `STEP=RUNTIME` words; a runtime that is not there yet is refused before anything starts."""
-    from intermodal.runtime.base import RUNTIMES
+    from intermodal.runtime.base import known_runtimes
 
+    names = known_runtimes()
     found: dict[str, str] = {}
     for word in words:
         step, equals, runtime = word.partition("=")
-        if not equals or runtime not in RUNTIMES:
-            raise UsageError("a placement is STEP=RUNTIME", seen=word, expected=f"a runtime of {', '.join(RUNTIMES)}")
+        if not equals or runtime not in names:
+            raise UsageError("a placement is STEP=RUNTIME", seen=word, expected=f"a runtime of {', '.join(names)}")
         if runtime != default:
-            found[step] = runtime
+            raise UsageError(
+                "one step on another runtime than its pipeline is not part of this version",
+                seen=word,
+                expected=f"{step}={default}, as the pipeline itself",
+                next_step=f"intermodal run … --on {runtime} runs the whole pipeline there",
+            )
     return found
 
 
@@ -69,8 +84,20 @@ def add_mode_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--debug", action="store_true", help="run steps in this process, so that breakpoint() works")
     parser.add_argument("--containers", action="store_true", help="run every step in a container of its image")
+    add_interrupt_flag(parser)
+    parser.add_argument("--allow-mutable-tags", action="store_true", help="submit images that are not named by digest")
     parser.add_argument("--no-cache", action="store_true", help="repeat all work, and remember the new results")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the result")
+
+
+def add_interrupt_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that says what becomes of a run elsewhere when this process is told to stop."""
+    parser.add_argument(
+        "--on-interrupt",
+        default="",
+        choices=ON_INTERRUPT,
+        help="what becomes of a run on a cluster at Ctrl-C (default: leave, it goes on there)",
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

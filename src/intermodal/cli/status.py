@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from intermodal.cli.wording import seconds_text, time_text
 from intermodal.errors import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
+    from intermodal.core.config import Settings
     from intermodal.runtime.record import RunRecord
 
 _WIDE = 100  # columns from which the pipeline's name, with which every run id starts, has room of its own
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
     settings = load_settings()
     if options.run:
-        record = as_found(find_record(settings.runs, options.run), settings.runs)
+        record = as_found(refreshed(find_record(settings.runs, options.run), settings), settings.runs)
         print(json.dumps(_page_json(record), indent=1, default=str) if options.json else run_page(record, settings))
         return 0
     every = list_records(settings.runs)
@@ -52,6 +54,26 @@ def main(arguments: Sequence[str]) -> int:
     else:
         print("\n".join(_table(records, len(every))))
     return 0
+
+
+def refreshed(record: RunRecord, settings: Settings) -> RunRecord:
+    """A run that lives elsewhere, as it stands there now; as it was saved where nobody answers.
+
+    Args:
+        record: As it was read.
+        settings: Where things live.
+    """
+    from intermodal.errors import IntermodalError
+    from intermodal.runtime.base import open_runtime
+    from intermodal.runtime.record import RUNNING
+
+    if record.state != RUNNING or not record.remote:
+        return record
+    try:
+        return open_runtime(record.runtime, settings).refresh(record)
+    except IntermodalError as error:
+        print(f"warning: this is how it stood when last seen: {error.headline}", file=sys.stderr)
+        return record
 
 
 def as_found(record: RunRecord, runs: Path) -> RunRecord:

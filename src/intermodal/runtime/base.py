@@ -12,7 +12,11 @@ from intermodal.runtime.observer import Observer
 from intermodal.runtime.pipeline import Pipeline
 from intermodal.runtime.record import RunRecord
 
-RUNTIMES = {"local": "intermodal.runtime.local.runtime:LocalRuntime"}
+ENTRY_POINT_GROUP = "intermodal.runtimes"
+RUNTIMES = {
+    "local": "intermodal.runtime.local.runtime:LocalRuntime",
+    "kubeflow": "intermodal.runtime.kubeflow.runtime:KubeflowRuntime",
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class RunRequest:
         use_cache: Whether remembered results may be used.
         placements: Task or step → runtime, where it differs from the pipeline's.
         resume: Run to go on with; a new one when empty.
+        on_interrupt: "leave" or "cancel": what becomes of a run elsewhere when this process is told to stop;
+            the runtime's own setting when empty.
+        allow_mutable_tags: Submit images that are not named by digest.
     """
 
     pipeline: Pipeline
@@ -34,6 +41,8 @@ class RunRequest:
     use_cache: bool = True
     placements: dict[str, str] = field(default_factory=dict)
     resume: str = ""
+    on_interrupt: str = ""
+    allow_mutable_tags: bool = False
 
 
 class Runtime(ABC):
@@ -58,6 +67,40 @@ class Runtime(ABC):
             RuntimeFailed: The place itself did not answer.
         """
 
+    def refresh(self, record: RunRecord) -> RunRecord:
+        """The record as it stands now; a runtime whose runs live elsewhere asks there.
+
+        Args:
+            record: As it was saved.
+
+        Raises:
+            RuntimeFailed: The place itself did not answer.
+        """
+        return record
+
+    def cancel(self, record: RunRecord) -> RunRecord:
+        """Stop a run that somebody else started, and wait until it has stopped.
+
+        Args:
+            record: As it was saved.
+
+        Returns:
+            The record at the end.
+
+        Raises:
+            UsageError: It cannot be stopped from here, or has ended.
+            RuntimeFailed: The place itself did not answer.
+        """
+        raise UsageError("this runtime cannot stop a run that another process started", seen=record.runtime)
+
+
+def known_runtimes() -> dict[str, str]:
+    """Every runtime that has a name, those of other installed packages too: name → "module:class"."""
+    from importlib import metadata
+
+    announced = {point.name: point.value for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    return {**announced, **RUNTIMES}
+
 
 def open_runtime(name: str, settings: Settings) -> Runtime:
     """The runtime of that name.
@@ -67,9 +110,9 @@ def open_runtime(name: str, settings: Settings) -> Runtime:
     """
     import importlib
 
-    target = RUNTIMES.get(name)
+    target = known_runtimes().get(name)
     if target is None:
-        raise UsageError("there is no such runtime", seen=name, expected=", ".join(sorted(RUNTIMES)))
+        raise UsageError("there is no such runtime", seen=name, expected=", ".join(sorted(known_runtimes())))
     module, _, attribute = target.partition(":")
     made: Runtime = getattr(importlib.import_module(module), attribute)(settings)
     return made

@@ -63,6 +63,16 @@ def label_of(task_name: str, resource: str) -> str:
     return ".".join([_SEPARATOR.join([*parts, task_name]), *iterations])
 
 
+def is_group(name: str) -> bool:
+    """Whether a task of the compiled pipeline is a condition, a loop or an exit handler around others."""
+    return _GROUP.fullmatch(name) is not None
+
+
+def in_loop(task: GraphTask) -> bool:
+    """Whether a task is inside a loop, and so runs any number of times."""
+    return any(name.startswith("for-loop-") and is_group(name) for name in task.inside)
+
+
 def template_of(label: str) -> str:
     """The task behind a label: without the iterations of loops."""
     return label.partition(".")[0]

@@ -78,6 +78,8 @@ class RunRecord:
         tasks: Its tasks, in the order of the pipeline.
         error: Of the first task that failed, or of the run itself.
         warnings: What the user should know though the run went on.
+        runtime: Name of the runtime it runs on.
+        remote: Where it runs, when that is not this machine: {"host", "run_id", "url", …}.
     """
 
     run_id: str
@@ -96,6 +98,8 @@ class RunRecord:
     tasks: tuple[TaskRecord, ...] = ()
     error: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    runtime: str = "local"
+    remote: dict[str, Any] = field(default_factory=dict)
 
     def task(self, name: str) -> TaskRecord | None:
         """The task of that name, if there is one."""
@@ -113,8 +117,12 @@ class RunRecord:
 
     @property
     def abandoned(self) -> bool:
-        """Whether it says RUNNING though its process is gone, as far as this machine can tell."""
-        return self.state == RUNNING and self.machine == machine_mark() and not process_alive(self.process)
+        """Whether it says RUNNING though its process is gone, as far as this machine can tell.
+
+        A run elsewhere goes on without the process that follows it.
+        """
+        here = not self.remote and self.machine == machine_mark()
+        return here and self.state == RUNNING and not process_alive(self.process)
 
 
 def new_run_id(pipeline: str) -> str:

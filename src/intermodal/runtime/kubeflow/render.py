@@ -7,7 +7,9 @@ changed, and without a word to the store. The task wrapper asks the store instea
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
+from intermodal.errors import UsageError
 from intermodal.runtime.compiled import Rendered, executors_of, plain
 from intermodal.runtime.graph import step_of
 from intermodal.runtime.kubeflow.platform import pod_config
@@ -57,6 +59,30 @@ def render(
     return made
 
 
+def check_reachable(settings: KubeflowSettings) -> None:
+    """Refuse a store that no pod can see.
+
+    Raises:
+        UsageError: The store is a directory of this machine, and the server is elsewhere.
+    """
+    if _local_path(settings.store) and not _loopback(settings.host):
+        raise UsageError(
+            "pods cannot see the artifact store",
+            seen=settings.store,
+            expected='[kubeflow] store = "s3://bucket/prefix"',
+            next_step="set it in intermodal.toml, or INTERMODAL_STORE",
+        )
+
+
+def _local_path(uri: str) -> bool:
+    return "://" not in uri or uri.startswith(("sqlite:", "file:"))
+
+
+def _loopback(host: str) -> bool:
+    """Whether the server is on this machine, as a fake is; its pods see the same directories then."""
+    return urlsplit(host).hostname in ("127.0.0.1", "localhost", "::1")
+
+
 def _step_name(executor: Any) -> str:
     container = executor["container"]
     return step_of(list(container["command"]) if "command" in container else []).rpartition(":")[2]
@@ -66,7 +92,6 @@ def _check_steps(settings: KubeflowSettings, present: set[str]) -> None:
     import difflib
 
     from intermodal.core.registry import known_steps
-    from intermodal.errors import UsageError
 
     known = present | known_steps().keys()
     for name in settings.steps.keys() - known:
@@ -75,11 +100,12 @@ def _check_steps(settings: KubeflowSettings, present: set[str]) -> None:
 
 
 def _environment(settings: KubeflowSettings, cached: bool) -> dict[str, str]:
-    """What the task wrapper must know, whatever the pod is."""
+    """What the task wrapper must know, whatever the pod is; it records nothing in an MLflow that it cannot see."""
+    unseen = _local_path(settings.mlflow_tracking_uri) and not _loopback(settings.host)
     return {
         "INTERMODAL_HOME": POD_HOME,
         "INTERMODAL_STORE": settings.store,
-        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
+        "MLFLOW_TRACKING_URI": "off" if unseen else settings.mlflow_tracking_uri,
         "MLFLOW_EXPERIMENT_NAME": settings.mlflow_experiment,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         **({} if cached else {"INTERMODAL_USE_CACHE": "0"}),

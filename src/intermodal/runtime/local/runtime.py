@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from intermodal.core.attempt import remove_abandoned
+from intermodal.core.attempt import machine_mark, process_alive, remove_abandoned
 from intermodal.errors import IntermodalError, Interrupted, StoreFailed, UsageError
 from intermodal.runtime.base import RunRequest, Runtime
 from intermodal.runtime.ending import ended_record
@@ -39,6 +40,8 @@ from intermodal.runtime.record import (
 from intermodal.runtime.tracker import Tracker
 from intermodal.store.local import STAGING
 
+_POLL_SECONDS = 0.1
+
 
 class LocalRuntime(Runtime):
     """Runs pipelines on this machine, one task at a time; see `Runtime`."""
@@ -52,6 +55,16 @@ class LocalRuntime(Runtime):
 
         record = _first_record(request, self.settings.runs)
         return self.conduct(record, work, observer, use_cache=request.use_cache)
+
+    def cancel(self, record: RunRecord) -> RunRecord:
+        """See `Runtime.cancel`: tell the process that runs it, which stops its tasks in order."""
+        if record.state != RUNNING or record.abandoned or record.machine != machine_mark():
+            seen = "its process is gone" if record.abandoned else f"{record.state} on machine {record.machine}"
+            raise UsageError("there is nothing to stop", seen=seen, next_step=f"intermodal status {record.run_id}")
+        os.kill(record.process, signal.SIGTERM)
+        while process_alive(record.process):
+            time.sleep(_POLL_SECONDS)
+        return find_record(self.settings.runs, record.run_id)
 
     def conduct(
         self, record: RunRecord, work: Callable[[Engine], bool], observer: Observer, *, use_cache: bool = True

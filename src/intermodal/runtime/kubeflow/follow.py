@@ -1,0 +1,162 @@
+"""A run followed to its end: what the server shows goes into the record, to the observer and into the logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from intermodal.errors import IntermodalError
+from intermodal.runtime.graph import GraphTask, in_loop
+from intermodal.runtime.kubeflow.cluster_logs import ClusterLogs
+from intermodal.runtime.kubeflow.podlogs import Fetch, PodLogs
+from intermodal.runtime.kubeflow.server import Server
+from intermodal.runtime.kubeflow.tasks import POD_REASON, SeenTask, has_ended, label_outcomes, seen_tasks, updated
+from intermodal.runtime.observer import Observer
+from intermodal.runtime.outcome import Outcome
+from intermodal.runtime.record import FAILED, PENDING, RUNNING, SUCCEEDED, RunRecord, TaskRecord
+from intermodal.runtime.tail import last_lines
+from intermodal.runtime.tracker import artifact_facts, metrics_of
+
+Outcomes = Callable[[], dict[str, Outcome]]
+_UNDERWAY = (PENDING, RUNNING)
+
+
+class Follower:
+    """Follows one run.
+
+    Args:
+        record: The run, with its tasks.
+        graph: The pipeline's tasks.
+        server: Where it runs.
+        outcomes: Gives the outcomes that tasks left in the store so far.
+        runs: Directory with one folder a run.
+        observer: Who is told.
+    """
+
+    def __init__(
+        self,
+        record: RunRecord,
+        graph: tuple[GraphTask, ...],
+        server: Server,
+        outcomes: Outcomes,
+        runs: Path,
+        observer: Observer,
+    ) -> None:
+        self.record = record
+        self._names = [item.name for item in graph]
+        self._loops = [item.name for item in graph if in_loop(item)]
+        self._server = server
+        self._outcomes = outcomes
+        self._runs = runs
+        self._observer = observer
+        self._ended: set[str] = {task.name for task in record.tasks if task.state not in _UNDERWAY}
+        self._begun: set[str] = {task.name for task in record.tasks if task.state != PENDING}
+        run_id = str(record.remote["run_id"])
+        namespace = server.settings.namespace or "kubeflow"
+        fetches: list[Fetch] = [lambda pod, created: server.pod_log(pod, run_id, created), ClusterLogs(namespace).fetch]
+        self._logs = PodLogs(runs / record.run_id, fetches, observer.task_line, self.warn)
+
+    def follow(self) -> Any:
+        """Look again and again until the run has ended.
+
+        Returns:
+            The server's run, as it ended.
+
+        Raises:
+            RuntimeFailed: The server gave no answer for too long.
+        """
+        while True:
+            run = self.look()
+            if has_ended(run):
+                return run
+            self._server.patience.sleep(self._server.settings.poll)
+
+    def look(self) -> Any:
+        """Look once; the server's run."""
+        run = self._server.run(self.record.remote["run_id"])
+        seen = seen_tasks(run, self._names, self._loops)
+        newly = [item for item in seen if item.name not in self._ended and item.state not in _UNDERWAY]
+        for item in seen:
+            self._begin(item)
+        for item in seen:
+            if item.state == RUNNING or item in newly:
+                self._logs.copy(item, last=item in newly)
+        outcomes = label_outcomes(self._read_outcomes(), [item.name for item in seen]) if newly else {}
+        for item in newly:
+            self._end(item, outcomes.get(item.name))
+        self.record.save(self._runs)
+        return run
+
+    def settle(self) -> None:
+        """Complete the record with outcomes that came later than the server's word, or that it has no node for."""
+        outcomes = label_outcomes(self._read_outcomes(), [task.name for task in self.record.tasks])
+        for task in self.record.tasks:
+            outcome = outcomes.get(task.name)
+            if outcome is not None and task.state not in _UNDERWAY and not _told(task):
+                self.record = self.record.with_task(completed(task, outcome))
+
+    def lacks_outcomes(self) -> bool:
+        """Whether a step that went well has not left its word in the store yet."""
+        return any(task.step and task.state == SUCCEEDED and not _told(task) for task in self.record.tasks)
+
+    def warn(self, text: str) -> None:
+        """Note what the user should know though the run goes on; once."""
+        if text not in self.record.warnings:
+            self.record = replace(self.record, warnings=(*self.record.warnings, text))
+
+    def _begin(self, seen: SeenTask) -> None:
+        known = self.record.task(seen.name) or self._iteration(seen.name)
+        if seen.name in self._ended:
+            return
+        task = updated(known, replace(seen, state=RUNNING if seen.state not in _UNDERWAY else seen.state))
+        self.record = self.record.with_task(task)
+        if seen.pods and seen.name not in self._begun:
+            self._begun.add(seen.name)
+            self._observer.task_started(task)
+
+    def _end(self, seen: SeenTask, outcome: Outcome | None) -> None:
+        task = updated(self.record.task(seen.name) or self._iteration(seen.name), seen)
+        task = completed(task, outcome) if outcome is not None else task
+        self.record = self.record.with_task(task)
+        self._ended.add(seen.name)
+        log = self._runs / self.record.run_id / "tasks" / seen.name / "log.txt"
+        self._observer.task_ended(task, last_lines(log) if task.state == FAILED else [])
+
+    def _iteration(self, name: str) -> TaskRecord:
+        """The first record of an iteration of a loop: it waits for what its task waits for."""
+        template = self.record.task(name.partition(".")[0])
+        return TaskRecord(name, template.step, depends_on=template.depends_on) if template else TaskRecord(name)
+
+    def _read_outcomes(self) -> dict[str, Outcome]:
+        try:
+            return self._outcomes()
+        except IntermodalError as error:
+            self.warn(f"the artifact store cannot be read from here: {error.headline} ({error.seen})")
+            return {}
+
+
+def _told(task: TaskRecord) -> bool:
+    """Whether a task's outcome is in its record; the server alone knows no reason but the pod's name."""
+    return bool(task.artifacts or task.values) or not task.reason.startswith(POD_REASON)
+
+
+def completed(task: TaskRecord, outcome: Outcome) -> TaskRecord:
+    """A task's record with what the task itself said of its end; the server's word on its state stands.
+
+    Args:
+        task: The record.
+        outcome: What the task left in the store.
+    """
+    failed = task.state == FAILED
+    return replace(
+        task,
+        state=outcome.state if not failed else FAILED,
+        cached=outcome.state == "CACHED" and not failed,
+        reason=outcome.reason or task.reason,
+        artifacts=artifact_facts(outcome),
+        metrics=metrics_of(outcome),
+        values=outcome.values,
+        error=(outcome.error or task.error) if failed else {},
+    )
