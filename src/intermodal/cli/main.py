@@ -12,6 +12,7 @@ from intermodal.errors import EXIT_INTERRUPTED, IntermodalError, UsageError
 
 VERBS = {
     "run": "run a pipeline, and record everything",
+    "images": "build the images that steps run in, push them, and record their digests",
     "compile": "write a pipeline as a file for Kubeflow or kubectl",
     "plan": "say for every task whether it would run, and why",
     "status": "list runs, or show one",
