@@ -79,7 +79,7 @@ class Engine:
                 f"there is no {DOCKERFILE} here",
                 seen=root,
                 expected="a checkout of intermodal",
-                next_step="change into it, or use images that somebody pushed: INTERMODAL_IMAGE_CORE=registry/…@sha256:…",
+                next_step="change into it, or name an image that somebody pushed: INTERMODAL_IMAGE_CORE=…@sha256:…",
             )
         words = ["build", "-f", DOCKERFILE, "--target", family, "-t", reference]
         for name, value in (("VERSION", __version__), ("REVISION", _revision(root)), ("SOURCE", _origin(root))):
