@@ -53,6 +53,7 @@ def _paths(package: str) -> dict[str, str]:
     return {
         "pyproject.toml": "pyproject.toml.j2",
         "README.md": "README.md.j2",
+        "MLproject": "MLproject.j2",
         ".gitignore": "gitignore.j2",
         f"{package}/__init__.py": "package.py.j2",
         f"{package}/steps.py": "steps.py.j2",

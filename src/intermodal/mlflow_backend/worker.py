@@ -25,7 +25,8 @@ class Worker:
     What it prints goes to this process's standard error as it comes.
 
     Args:
-        project: The project's directory; its own modules, and those under `src`, come before installed ones.
+        project: The project's directory; its own modules, and those under `src`, come before installed ones, so that
+            the version that was asked for is the one that runs.
         environment: Variables over this process's own.
     """
 
@@ -135,6 +136,6 @@ class Worker:
 def _environment(project: Path, own: Mapping[str, str]) -> dict[str, str]:
     """This process's variables, with the project's code first on Python's path, and no run of another's."""
     inherited = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_RUN_ID", "_KFP_RUNTIME")}
-    before = [str(project / "src")] if (project / "src").is_dir() else []
-    paths = [*before, *(item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item)]
+    own_code = [str(project / "src"), str(project)] if (project / "src").is_dir() else [str(project)]
+    paths = [*own_code, *(item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item)]
     return {**inherited, "PYTHONPATH": os.pathsep.join(os.path.abspath(item) for item in paths), **own}
