@@ -9,6 +9,8 @@ from typing import Any
 
 from intermodal.runtime.kubeflow.fake.answers import invalid
 
+# 64-bit numbers are texts in the models; protobuf's JSON takes numbers too, and kfp's client sends them.
+_LONG = ("max_concurrency", "interval_second", "long_value")
 _PLAIN = {"str": str, "int": int, "bool": bool, "object": object}
 
 
@@ -72,6 +74,8 @@ def _model(value: Any, kind: str, where: str) -> None:
     for name, item in _typed(value, dict, where).items():
         if name not in types:
             raise invalid(f'unknown field "{name}" in {where}')
+        if name in _LONG and isinstance(item, int):
+            item = str(item)
         check(item, types[name], f"{where}.{name}")
 
 

@@ -15,11 +15,10 @@ from typing import Any
 
 from intermodal.runtime.kubeflow.fake.answers import INTERNAL, Refused, now
 from intermodal.runtime.kubeflow.fake.options import FakeOptions
-from intermodal.runtime.kubeflow.fake.progress import bury
+from intermodal.runtime.kubeflow.fake.progress import ENDED, bury
 from intermodal.runtime.kubeflow.fake.runs import FINISHED, move
 from intermodal.runtime.kubeflow.fake.specs import Spec
 from intermodal.runtime.kubeflow.fake.state import EXPERIMENTS, RUNS, State
-from intermodal.runtime.kubeflow.fake.workflow import ENDED
 
 _POLL_SECONDS = 0.02
 _LOST = "the server was killed while the run was on its way"

@@ -25,6 +25,7 @@ from typing import Any
 from intermodal.runtime.kubeflow.fake.answers import invalid
 from intermodal.runtime.outcome import write_atomically
 
+POD_FAULTS = "pod-faults.json"
 _SERVER = {"path": str, "method": str, "status": int, "times": int, "delay": (int, float), "drop": str, "skip": int}
 _POD = {"task": str, "pod": str, "times": int, "seconds": (int, float)}
 _ALWAYS = 1 << 30

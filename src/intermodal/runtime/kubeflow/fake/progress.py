@@ -20,6 +20,7 @@ from intermodal.runtime.kubeflow.fake.answers import INTERNAL, now
 from intermodal.runtime.outcome import write_atomically
 
 FILE = "progress.json"
+ENDED = "ended.json"  # how the process of a run says how the run ended
 PENDING, RUNNING, SUCCEEDED, SKIPPED, FAILED, CANCELED = (
     "PENDING",
     "RUNNING",

@@ -17,13 +17,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from intermodal.runtime.kubeflow.fake.answers import Refused
 from intermodal.runtime.kubeflow.fake.controller import Controller
-from intermodal.runtime.kubeflow.fake.faults import Faults, PodFaults
+from intermodal.runtime.kubeflow.fake.faults import POD_FAULTS, Faults, PodFaults
 from intermodal.runtime.kubeflow.fake.options import FakeOptions
 from intermodal.runtime.kubeflow.fake.progress import read_progress
 from intermodal.runtime.kubeflow.fake.requests import Backend, Request
 from intermodal.runtime.kubeflow.fake.routes import answer
 from intermodal.runtime.kubeflow.fake.state import State
-from intermodal.runtime.kubeflow.fake.workflow import POD_FAULTS
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,15 @@ from typing import Any
 
 from intermodal.errors import Interrupted
 from intermodal.runtime.kubeflow.fake.conductor import Conductor, Job
-from intermodal.runtime.kubeflow.fake.faults import PodFaults
+from intermodal.runtime.kubeflow.fake.faults import POD_FAULTS, PodFaults
 from intermodal.runtime.kubeflow.fake.options import CONTAINER, FakeOptions
 from intermodal.runtime.kubeflow.fake.pods import LocalPods, Pods
-from intermodal.runtime.kubeflow.fake.progress import CANCELED, FAILED, RUNNING, SUCCEEDED, Progress
+from intermodal.runtime.kubeflow.fake.progress import CANCELED, ENDED, FAILED, RUNNING, SUCCEEDED, Progress
 from intermodal.runtime.kubeflow.fake.tracking import NativeTracking, NoTracking
 from intermodal.runtime.local.hooks import Labels, orchestrated, run_pipeline
 from intermodal.runtime.local.patching import replaced
 from intermodal.runtime.outcome import write_atomically
 
-ENDED = "ended.json"
-POD_FAULTS = "pod-faults.json"
 _DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 
 
