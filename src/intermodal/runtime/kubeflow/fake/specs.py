@@ -147,17 +147,19 @@ def _check_references(message: Any, executors: set[str]) -> None:
     for name, component in components.items():
         if component.WhichOneof("implementation") == "executor_label" and component.executor_label not in executors:
             raise invalid(f"component {name} names executor {component.executor_label}, which is not there")
-    for where, component in [("root", message.root), *components.items()]:
+    for where, component in [("root", message.root), *sorted(components.items())]:
         if component.WhichOneof("implementation") == "dag":
             _check_dag(where, component, components)
 
 
 def _check_dag(where: str, component: Any, components: Any) -> None:
     tasks = component.dag.tasks
-    for name, task in tasks.items():
-        place = f"task {name} of {where}"
+    for name, task in sorted(tasks.items()):
         if task.component_ref.name not in components:
-            raise invalid(f"{place} names component {task.component_ref.name!r}, which is not there")
+            named = f"task {name} of {where} names component {task.component_ref.name!r}"
+            raise invalid(f"{named}, which is not there")
+    for name, task in sorted(tasks.items()):
+        place = f"task {name} of {where}"
         for producer, key in _producers(task):
             if producer not in tasks:
                 raise invalid(f"{place} waits for task {producer}, which is not there")
