@@ -26,6 +26,7 @@ from intermodal.store.inputs import DIGEST_KEY, ResolvedInput, resolve_input
 from intermodal.store.locate import open_store
 
 RUN_VARIABLE = "INTERMODAL_KFP_RUN_ID"
+POD_VARIABLE = "INTERMODAL_POD"
 URI_KEY = "intermodal_uri"
 # Where Kubeflow's launcher puts what lies behind a URI; kfp's Artifact.path says the same.
 _MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
@@ -46,6 +47,23 @@ class Place:
     run_id: str
     task: str
     execution: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a task said of its end.
+
+    Attributes:
+        task: The task's name in its pipeline function, which other tasks of sub-pipelines may share.
+        pod: The pod it ran in; empty when it was not told.
+        ended: Seconds since 1970.
+        outcome: How it ended.
+    """
+
+    task: str
+    pod: str
+    ended: float
+    outcome: Outcome
 
 
 def place_of(given: TaskInput, step: str) -> Place:
@@ -124,7 +142,8 @@ def remember_outcome(store: str, place: Place, outcome: Outcome) -> None:
         StoreFailed: The store did not answer.
     """
     if place.run_id:
-        fields = {**asdict(outcome), "task": place.task, "ended": time.time()}
+        pod = os.environ.get(POD_VARIABLE, "")
+        fields = {**asdict(outcome), "task": place.task, "pod": pod, "ended": time.time()}
         text = json.dumps(fields, indent=1, default=str)
         open_store(store).write(f"runs/{place.run_id}/{place.task}/{place.execution or 'only'}.json", text.encode())
 

@@ -78,14 +78,13 @@ class Follower:
         run = self._server.run(self.record.remote["run_id"])
         seen = seen_tasks(run, self._names, self._loops)
         newly = [item for item in seen if item.name not in self._ended and item.state not in _UNDERWAY]
-        for item in seen:
+        outcomes = label_outcomes(self._read_outcomes(), [item.name for item in seen]) if newly else {}
+        for item in sorted(seen, key=lambda item: item not in newly):  # what has ended is told before what begins
             self._begin(item)
-        for item in seen:
             if item.state == RUNNING or item in newly:
                 self._logs.copy(item, last=item in newly)
-        outcomes = label_outcomes(self._read_outcomes(), [item.name for item in seen]) if newly else {}
-        for item in newly:
-            self._end(item, outcomes.get(item.name))
+            if item in newly:
+                self._end(item, outcomes.get(item.name))
         self.record.save(self._runs)
         return run
 
