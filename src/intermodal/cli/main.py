@@ -22,10 +22,13 @@ VERBS = {
     "lineage": "show what an artifact was made from",
     "verify": "compare artifacts with their manifests, byte for byte",
     "step": "run one step on its own, or show its parameters",
+    "serve": "answer questions to a trained model over HTTP",
     "report": "write a run's report page",
     "init": "make a new project with one step and one pipeline",
     "doctor": "say what is missing for each runtime, and how to get it",
     "kubeflow-fake": "serve Kubeflow Pipelines' API on this machine, running pipelines for real",
+    "kubernetes-fake": "serve a strict Kubernetes API on this machine, on which nothing runs",
+    "manifests": "check Kubernetes manifests, or put the digests of images into them",
     "regenerate": "write the files that are made from the steps, or check them",
 }
 HIDDEN = {

@@ -1,0 +1,62 @@
+"""`intermodal serve`: answer questions to a trained model over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from intermodal.cli.main import new_parser
+from intermodal.errors import RuntimeFailed, UsageError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve a model until told to stop.
+
+    Args:
+        arguments: The words after the verb.
+
+    Returns:
+        0.
+
+    Raises:
+        UsageError: There is no such model, or the packages that serve are not installed.
+        RuntimeFailed: The port is taken.
+    """
+    parser = new_parser("serve")
+    parser.add_argument("model", help="a model: its directory or URI, or TASK.OUTPUT of the newest run")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen at (default: 8080)")
+    parser.add_argument("--name", default="reviews", help="the model's name in /v2/models/NAME (default: reviews)")
+    options = parser.parse_args(arguments)
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        step = "pip install 'intermodal[serve]'"
+        raise UsageError("serving needs two more packages", seen=error, next_step=step) from error
+    from intermodal.serving.server import make_application
+
+    application = make_application(_directory(options.model), options.name)
+    print(f"serving {options.model} at http://{options.host}:{options.port}/invocations", flush=True)
+    try:
+        uvicorn.run(application, host=options.host, port=options.port, log_level="warning")
+    except SystemExit as stopped:  # how uvicorn says that it could not start
+        raise RuntimeFailed(
+            "the server did not start",
+            seen=f"{options.host}:{options.port}",
+            expected="a free port",
+            next_step="choose another one: --port",
+        ) from stopped
+    return 0
+
+
+def _directory(model: str) -> Path:
+    """A local, verified directory of the model."""
+    if (Path(model) / "predictor.py").is_file() and not (Path(model) / "manifest.json").is_file():
+        return Path(model)  # unpacked by somebody else: SageMaker's /opt/ml/model, KServe's /mnt/models
+    from intermodal.core.config import load_settings
+    from intermodal.runtime.artifact_names import find_artifact
+    from intermodal.store.inputs import resolve_input
+
+    settings = load_settings()
+    return resolve_input(find_artifact(model, settings).uri, settings.home / "inputs").path

@@ -1,0 +1,128 @@
+"""What a request asks, and how it is answered: MLflow's scoring schema, SageMaker's, and Open Inference Protocol v2.
+
+Pure: no server here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from intermodal.errors import UsageError
+
+LONGEST_REQUEST = 6 * 1024 * 1024  # bytes; what SageMaker's real-time endpoints take
+MOST_TEXTS = 1000
+_EXPECTED = '{"inputs": ["text", …]}, {"instances": […]}, {"dataframe_split": {"columns": ["text"], "data": [["…"]]}}'
+
+
+def texts_of(body: bytes, content_type: str) -> list[str]:
+    """The texts of an invocation.
+
+    Args:
+        body: The request's body.
+        content_type: JSON (MLflow's and TensorFlow Serving's forms), text/csv with one text a row, or text/plain.
+
+    Raises:
+        UsageError: It is none of these, or too much.
+    """
+    kind = content_type.partition(";")[0].strip().lower() or "application/json"
+    text = _decoded(body)
+    if kind == "text/csv":
+        found: Any = [row[0] for row in csv.reader(io.StringIO(text)) if row]
+    elif kind == "text/plain":
+        found = [text]
+    elif kind in ("application/json", "application/jsonlines"):
+        found = _from_json(text, lines=kind.endswith("lines"))
+    else:
+        expected = "application/json, application/jsonlines, text/csv or text/plain"
+        raise UsageError("this content type is not understood", seen=kind, expected=expected)
+    return _checked(found)
+
+
+def texts_of_tensors(body: bytes) -> tuple[str, list[str]]:
+    """Id and texts of an Open Inference Protocol v2 request: one BYTES tensor.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    try:
+        fields = json.loads(_decoded(body))
+        (tensor,) = fields["inputs"]
+        if tensor["datatype"] != "BYTES":
+            raise ValueError(f"datatype {tensor['datatype']}")
+        return str(fields.get("id", "")), _checked(_flat(tensor["data"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            "this is no Open Inference Protocol v2 request",
+            seen=f"{type(error).__name__}: {error}",
+            expected='{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [n], "data": ["…"]}]}',
+        ) from error
+
+
+def answer(labels: list[str], probabilities: Any) -> dict[str, Any]:
+    """The answer to an invocation: rating and probabilities of each text.
+
+    Args:
+        labels: Class labels.
+        probabilities: Shape (texts, classes).
+    """
+    best = probabilities.argmax(axis=1)
+    rows = [
+        {"rating": int(labels[top]), "probabilities": {labels[i]: round(float(p), 6) for i, p in enumerate(row)}}
+        for top, row in zip(best, probabilities, strict=True)
+    ]
+    return {"predictions": rows}
+
+
+def tensor_answer(name: str, request_id: str, labels: list[str], probabilities: Any) -> dict[str, Any]:
+    """The answer in Open Inference Protocol v2: `rating`, INT32 (n), and `probabilities`, FP32 (n, classes)."""
+    ratings = [int(labels[top]) for top in probabilities.argmax(axis=1)]
+    shape = [len(ratings), len(labels)]
+    outputs = [
+        {"name": "rating", "datatype": "INT32", "shape": shape[:1], "data": ratings},
+        {"name": "probabilities", "datatype": "FP32", "shape": shape, "data": probabilities.reshape(-1).tolist()},
+    ]
+    return {"model_name": name, **({"id": request_id} if request_id else {}), "outputs": outputs}
+
+
+def _decoded(body: bytes) -> str:
+    if len(body) > LONGEST_REQUEST:
+        raise UsageError("the request is too long", seen=f"{len(body)} bytes", expected=f"at most {LONGEST_REQUEST}")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError("the request is not UTF-8", seen=error) from error
+
+
+def _from_json(text: str, *, lines: bool) -> Any:
+    try:
+        if lines:
+            return [_text_in(json.loads(line)) for line in text.splitlines() if line.strip()]
+        fields = json.loads(text)
+        if isinstance(fields, dict) and "dataframe_split" in fields:
+            return [row[0] for row in fields["dataframe_split"]["data"]]
+        found = next((fields[key] for key in ("inputs", "instances", "dataframe_records") if key in fields), None)
+        return None if found is None else [_text_in(item) for item in found]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise UsageError("the request cannot be read", seen=error, expected=_EXPECTED) from error
+
+
+def _text_in(item: Any) -> Any:
+    """A text, or a mapping or list that holds one."""
+    if isinstance(item, dict):
+        return item.get("text", next(iter(item.values()), None))
+    return item[0] if isinstance(item, list) and item else item
+
+
+def _flat(data: list[Any]) -> list[Any]:
+    return [text for item in data for text in (item if isinstance(item, list) else [item])]
+
+
+def _checked(found: Any) -> list[str]:
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise UsageError("the request holds no texts", seen=str(found)[:100], expected=_EXPECTED)
+    if len(found) > MOST_TEXTS:
+        raise UsageError("too many texts in one request", seen=len(found), expected=f"at most {MOST_TEXTS}")
+    return found

@@ -1,0 +1,89 @@
+"""The prediction server: one model directory, three ways to ask it.
+
+`/invocations` and `/ping` are SageMaker's and MLflow's, `/v2/…` is the Open Inference Protocol that KServe
+speaks. One request is answered at a time, by as many threads as the machine gives.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from intermodal.errors import IntermodalError
+from intermodal.serving.questions import answer, tensor_answer, texts_of, texts_of_tensors
+
+
+def make_application(directory: Path, name: str) -> Any:
+    """The server's application.
+
+    Args:
+        directory: A model's directory, with its `predictor.py`.
+        name: The model's name in `/v2/models/NAME`.
+
+    Returns:
+        A FastAPI application; the model is loaded.
+
+    Raises:
+        ArtifactCorrupt: The directory holds no model that can be loaded.
+    """
+    from fastapi import FastAPI, Request
+    from fastapi.responses import JSONResponse, Response
+
+    from intermodal.text.predictor_loading import load_predictor
+
+    predictor: Any = load_predictor(directory)
+    labels = [str(label) for label in predictor.labels]
+    alone = threading.Lock()
+    application = FastAPI(title=f"intermodal: {name}", docs_url=None, redoc_url=None, openapi_url=None)
+
+    def probabilities(texts: list[str]) -> Any:
+        with alone:
+            return predictor.predict_proba(texts)
+
+    # Annotations are read at run time, and `Request` is known in here alone.
+    async def invocations(request: Any) -> Any:
+        body = await request.body()
+        texts = texts_of(body, request.headers.get("content-type", ""))
+        return JSONResponse(answer(labels, await _aside(probabilities, texts)))
+
+    async def infer(request: Any) -> Any:
+        request_id, texts = texts_of_tensors(await request.body())
+        return JSONResponse(tensor_answer(name, request_id, labels, await _aside(probabilities, texts)))
+
+    async def refused(_request: Any, error: Exception) -> Any:
+        told = error.to_json() if isinstance(error, IntermodalError) else {"headline": "the model did not answer"}
+        return JSONResponse({"error": told}, status_code=400 if isinstance(error, IntermodalError) else 500)
+
+    for handler in (invocations, infer):
+        handler.__annotations__["request"] = Request
+    application.add_api_route("/ping", lambda: Response(), methods=["GET"])
+    application.add_api_route("/health", lambda: Response(), methods=["GET"])
+    application.add_api_route("/invocations", invocations, methods=["POST"], response_model=None)
+    application.add_api_route("/v2/health/live", lambda: {"live": True}, methods=["GET"])
+    application.add_api_route("/v2/health/ready", lambda: {"ready": True}, methods=["GET"])
+    application.add_api_route(f"/v2/models/{name}", lambda: _description(name), methods=["GET"])
+    application.add_api_route(f"/v2/models/{name}/ready", lambda: {"name": name, "ready": True}, methods=["GET"])
+    application.add_api_route(f"/v2/models/{name}/infer", infer, methods=["POST"], response_model=None)
+    application.add_exception_handler(Exception, refused)
+    application.add_exception_handler(IntermodalError, refused)
+    return application
+
+
+async def _aside(work: Any, texts: list[str]) -> Any:
+    """Compute in a thread, so that health is answered meanwhile."""
+    import asyncio
+
+    return await asyncio.to_thread(work, texts)
+
+
+def _description(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "platform": "intermodal",
+        "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
+        "outputs": [
+            {"name": "rating", "datatype": "INT32", "shape": [-1]},
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 5]},
+        ],
+    }
