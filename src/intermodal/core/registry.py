@@ -30,6 +30,7 @@ CATALOGUE = {
         "featurize",
         "baseline",
         "train_pytorch",
+        "train_tensorflow",
         "evaluate",
         "register",
         "fail",

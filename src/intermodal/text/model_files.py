@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intermodal.text import predictor
+from intermodal.text import predictor, weight_names
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from intermodal.text import packed_bert  # noqa: F401  a copy of it goes into the model: so it is part of the source
+    from intermodal.text.bert_shape import Shape
     from intermodal.text.combining import Combination
+    from intermodal.text.hub_export import Exported
     from intermodal.text.ngrams import LinearModel
     from intermodal.text.packed_bert import Classifier
 
@@ -51,13 +55,25 @@ class ModelWriter:
         """
         from safetensors.torch import save_file
 
-        from intermodal.text import packed_bert
-
         weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
         save_file(weights, self._directory / predictor.ENCODER_FILE)
         tokenizer.save(str(self._directory / predictor.TOKENIZER_FILE))
-        _copy_code(packed_bert.__file__, self._directory)
-        self._facts |= {"shape": asdict(model.shape), "head": model.head, "max_seq_length": max_seq_length}
+        self._describe_encoder(model.shape, model.head, max_seq_length)
+
+    def add_exported(self, model: Exported, max_seq_length: int) -> None:
+        """Add the BERT part in Hugging Face's format: transformers loads the model's directory as it is.
+
+        Args:
+            model: The classifier, with transformers' own head.
+            max_seq_length: Tokens that a text is cut at.
+        """
+        model.save(self._directory, self._facts["labels"], max_seq_length)
+        _copy_code(weight_names.__file__, self._directory)
+        self._describe_encoder(model.shape, "native", max_seq_length)
+
+    def _describe_encoder(self, shape: Shape, head: str, max_seq_length: int) -> None:
+        _copy_code(Path(predictor.__file__).with_name("packed_bert.py"), self._directory)
+        self._facts |= {"shape": asdict(shape), "head": head, "max_seq_length": max_seq_length}
         self._parts.append("bert")
 
     def add_combination(self, combination: Combination) -> None:
@@ -100,10 +116,24 @@ def _copy_code(source: str | Path | None, directory: Path) -> None:
 
 
 def _requirement(package: str) -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    # "2.13.0+cpu" is a build of 2.13.0 that no package index has under that name.
-    return f"{package}=={version(package).partition('+')[0]}"
+    try:
+        # "2.13.0+cpu" is a build of 2.13.0 that no package index has under that name.
+        return f"{package}=={version(package).partition('+')[0]}"
+    except PackageNotFoundError:  # a model that TensorFlow trained is answered by PyTorch, which need not be here
+        return _asked_for(package)
+
+
+def _asked_for(package: str) -> str:
+    """What this package itself asks for, in any of its extras; the bare name when it asks for nothing."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = [line.partition(";")[0].strip() for line in requires("intermodal") or ()]
+    except PackageNotFoundError:
+        return package
+    return next((line for line in lines if re.split(r"[=<>!~ ]", line)[0] == package), package)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

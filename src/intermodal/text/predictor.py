@@ -1,7 +1,7 @@
 """Answers of a trained model, from the files beside this one; nothing else of the package that made it is needed.
 
-This file, with `ngrams.py` and `packed_bert.py` where the model has such parts, is copied into every model directory,
-so that a model is loaded where only NumPy (and PyTorch, for a neural part) is installed::
+This file, with what it loads from beside it (`ngrams.py`, `packed_bert.py`, `weight_names.py`), is copied into every
+model directory, so that a model is loaded where only NumPy (and PyTorch, for a neural part) is installed::
 
     from predictor import Predictor
     Predictor("model").predict_proba(["Works well.", "Broken after a day."])   # shape (2, 5)
@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-FACTS_FILE, ENCODER_FILE, TOKENIZER_FILE, COMBINATION_FILE = (
+FACTS_FILE, ENCODER_FILE, HUB_FILE, TOKENIZER_FILE, COMBINATION_FILE = (
     "model.json",
     "encoder.safetensors",
+    "model.safetensors",
     "tokenizer.json",
     "combination.json",
 )
@@ -79,14 +80,13 @@ class NeuralPart:
 
     def __init__(self, root: Path, facts: dict[str, Any], owner: Predictor) -> None:
         import torch
-        from safetensors.torch import load_file
         from tokenizers import Tokenizer
 
         self._torch = torch
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         shape = SimpleNamespace(**facts["shape"])
         model = load_beside("packed_bert").Classifier(shape, len(facts["labels"]), facts["head"])
-        model.load_state_dict(load_file(root / ENCODER_FILE))
+        model.load_state_dict(_encoder_weights(root, shape.family))
         self._model = model.eval().to(self._device)
         self._tokenizer = Tokenizer.from_file(str(root / TOKENIZER_FILE))
         self._tokenizer.no_padding()
@@ -110,6 +110,17 @@ class NeuralPart:
                 logits = self._model(tokens, torch.tensor(lengths[rows], device=self._device))
                 found[rows] = logits.double().softmax(dim=1).cpu().numpy()
         return found
+
+
+def _encoder_weights(root: Path, family: str) -> dict[str, Any]:
+    """The encoder's weights by our names; in the file they may have transformers'."""
+    import torch
+    from safetensors.torch import load_file
+
+    if (root / ENCODER_FILE).is_file():
+        return load_file(root / ENCODER_FILE)
+    weights = load_file(root / HUB_FILE)
+    return dict(load_beside("weight_names").packed_weights(weights, family, torch.cat))
 
 
 _PARTS = {"tfidf": LinearPart, "bert": NeuralPart}

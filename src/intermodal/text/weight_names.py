@@ -51,15 +51,15 @@ _PREFIX = r"^(bert|roberta|distilbert)\."
 
 
 def packed_weights(
-    weights: Mapping[str, Array], family: str, join: Callable[[Sequence[Array]], Array]
+    weights: Mapping[str, Array], family: str, join: Callable[[Sequence[Array]], Array] | None = None
 ) -> dict[str, Array]:
     """Weights by our names; what a classifier has no use for (pre-training heads) is left out.
 
     Args:
         weights: By transformers' names, of the bare encoder or of a classifier, in any kind of array.
         family: "bert", "roberta" or "distilbert".
-        join: Puts arrays one below the other: query, key and value of a layer become one matrix, which is one
-            multiplication instead of three.
+        join: Puts arrays one below the other: query, key and value of a layer become one matrix, `qkv`, which is one
+            multiplication instead of three. None leaves them apart.
 
     Returns:
         Our names → arrays.
@@ -69,19 +69,16 @@ def packed_weights(
     for full, value in weights.items():
         stem, layer, kind = _taken_apart(re.sub(_PREFIX, "", full))
         if stem in table and kind in ("weight", "bias"):
-            named[f"{table[stem].replace('N', layer)}.{kind}"] = value
-    return _fused(named, join)
+            named[_numbered(table[stem], layer, kind)] = value
+    return named if join is None else _fused(named, join)
 
 
-def hub_weights(
-    weights: Mapping[str, Array], family: str, split: Callable[[Array], Sequence[Array]]
-) -> dict[str, Array]:
+def hub_weights(weights: Mapping[str, Array], family: str) -> dict[str, Array]:
     """Weights by the names that transformers' `…ForSequenceClassification` has for them.
 
     Args:
-        weights: By our names.
+        weights: By our names, query, key and value apart.
         family: "bert", "roberta" or "distilbert".
-        split: Cuts an array into three, one below the other.
 
     Returns:
         transformers' names → arrays.
@@ -90,11 +87,7 @@ def hub_weights(
     named: dict[str, Array] = {}
     for full, value in weights.items():
         stem, layer, kind = _taken_apart(full)
-        if stem.endswith(".qkv"):
-            for part, piece in zip(_PARTS, split(value), strict=True):
-                named[f"{table[stem.replace('qkv', part)].replace('N', layer)}.{kind}"] = piece
-        else:
-            named[f"{table[stem].replace('N', layer)}.{kind}"] = value
+        named[_numbered(table[stem], layer, kind)] = value
     return named
 
 
@@ -105,6 +98,11 @@ def _taken_apart(name: str) -> tuple[str, str, str]:
     kind = {"gamma": "weight", "beta": "bias"}.get(kind, kind)
     found = re.search(r"\.(\d+)\.", stem)
     return (stem, "", kind) if found is None else (re.sub(r"\.\d+\.", ".N.", stem, count=1), found[1], kind)
+
+
+def _numbered(stem: str, layer: str, kind: str) -> str:
+    """The opposite of `_taken_apart`."""
+    return f"{stem.replace('.N.', f'.{layer}.')}.{kind}"
 
 
 def _fused(weights: dict[str, Array], join: Callable[[Sequence[Array]], Array]) -> dict[str, Array]:
