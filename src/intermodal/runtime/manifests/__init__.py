@@ -1,0 +1,1 @@
+"""Kubernetes manifests as values: their schemas, Pod Security, policies, and images by digest."""
