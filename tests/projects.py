@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import textwrap
 import time
@@ -92,6 +93,11 @@ class Store:
     def nested(self, run_id: str) -> list[Any]:
         """Runs nested under one."""
         return [run for run in self.runs() if run.data.tags.get("mlflow.parentRunId") == run_id]
+
+    def artifact_of(self, run_id: str, task: str, output: str) -> str:
+        """The URI of an output of a task nested under a run."""
+        (found,) = [run for run in self.nested(run_id) if run.data.tags["intermodal.task"] == task]
+        return str(json.loads(found.data.tags[f"intermodal.output.{output}"])["uri"])
 
     def states(self) -> set[str]:
         """States of all runs."""

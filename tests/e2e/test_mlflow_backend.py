@@ -73,7 +73,7 @@ def test_a_pipeline_is_one_run_with_its_tasks_nested(project: Path, store: Store
     assert len(store.runs()) == 4
 
 
-@pytest.mark.parametrize("text", ["it's \"two\" words; $HOME `id` {n} --x\nä", ""])
+@pytest.mark.parametrize("text", ['it\'s "two" words; $HOME `id` {n} --x\nä', ""])
 def test_a_text_arrives_as_it_was_given(project: Path, store: Store, home: Path, text: str) -> None:
     run(project, "say", parameters={"text": text})
     (parent,) = store.parents()

@@ -8,6 +8,7 @@ exit code says how it ended. When the other end is gone the run is stopped, unle
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -90,6 +91,9 @@ def _serve(line: Line) -> int:
         line.say(REFUSED, error=error.to_json())
         return error.exit_code
     line.say(READY)
+    if request.runtime != "local":
+        # Claiming the MLflow run must not wait for this: tasks elsewhere look for it as soon as they start.
+        importlib.import_module("mlflow.tracking")
     allowed = line.hear()
     return _begin(line, work, Permission(**allowed), settings) if allowed else EXIT_INTERRUPTED
 

@@ -88,7 +88,7 @@ def _check(name: str, value: Any) -> None:
         raise UsageError(f"the backend config's {name} has the wrong type", seen=repr(value), expected=_SAID[kind])
     if name == "mode" and value not in _MODES:
         raise UsageError("the backend config's mode is unknown", seen=value, expected=" or ".join(_MODES))
-    if name == "place" and not all(isinstance(item, str) for item in value.values()):
+    if isinstance(value, dict) and name == "place" and not all(isinstance(item, str) for item in value.values()):
         raise UsageError("the backend config's place has the wrong type", seen=value, expected='{"STEP": "RUNTIME"}')
 
 

@@ -106,15 +106,24 @@ def adopt_run(client: Any, run: Any, name: str, tags: Mapping[str, str], params:
 
 
 def ensure_ended(client: Any, run_id: str, status: str) -> None:
-    """End a run and the runs nested under it, unless whoever did the work has done so."""
-    if client.get_run(run_id).info.status not in _ENDED:
+    """End a run and the runs nested under it, unless whoever did the work has done so.
+
+    Args:
+        client: An `mlflow.tracking.MlflowClient`.
+        run_id: The run.
+        status: FINISHED, FAILED or KILLED; empty when its process was killed.
+    """
+    run = client.get_run(run_id)
+    if run.info.status in _ENDED:
+        return
+    if status:
         end_parent(client.tracking_uri, run_id, status)
+    else:
+        abandon(client, run)
 
 
 def heal(client: Any, experiment_id: str) -> list[str]:
     """Give runs of an experiment whose process was killed on this machine their true state.
-
-    What ran here died with the process: KILLED. What runs elsewhere goes on: its tasks then decide.
 
     Returns:
         Ids of the runs that said RUNNING.
@@ -122,14 +131,21 @@ def heal(client: Any, experiment_id: str) -> list[str]:
     query = f"attributes.status = 'RUNNING' and tags.`{PROCESS_TAG}` LIKE '{machine_mark()}-%'"
     dead = [run for run in client.search_runs([experiment_id], query) if not process_runs(run.data.tags[PROCESS_TAG])]
     for run in dead:
-        tags = run.data.tags
-        if tags.get(RUNTIME_TAG) == "local" or KEY_TAG not in tags:
-            end_parent(client.tracking_uri, run.info.run_id, "KILLED")
-            continue
-        if OWNER_TAG in tags:
-            client.delete_tag(run.info.run_id, OWNER_TAG)
-        settle_parent(client, run.info.run_id)
+        abandon(client, run)
     return [str(run.info.run_id) for run in dead]
+
+
+def abandon(client: Any, run: Any) -> None:
+    """End a run whose process was killed: what ran here died with it; what runs elsewhere goes on.
+
+    A run elsewhere is left to its own tasks, which end it when the last of them has ended.
+    """
+    if run.data.tags.get(RUNTIME_TAG) == "local" or KEY_TAG not in run.data.tags:
+        end_parent(client.tracking_uri, run.info.run_id, "KILLED")
+        return
+    if OWNER_TAG in run.data.tags:
+        client.delete_tag(run.info.run_id, OWNER_TAG)
+    settle_parent(client, run.info.run_id)
 
 
 def process_mark(pid: int) -> str:

@@ -69,7 +69,7 @@ class IntermodalRun(SubmittedRun):
         """Let MLflow's record agree with how the process ended, whatever that one managed to say."""
         if not self._settled:
             self.worker.join()
-            ensure_ended(self._client, self._run_id, self.worker.state)
+            ensure_ended(self._client, self._run_id, "" if self.worker.killed else self.worker.state)
             self._settled = True
 
 

@@ -53,11 +53,15 @@ class Worker:
         return self._process.poll() is None
 
     @property
+    def killed(self) -> bool:
+        """Whether it was killed, and so could not say how it ended."""
+        return (self._process.poll() or 0) < 0
+
+    @property
     def state(self) -> str:
         """How it ended, as MLflow says it."""
         code = self._process.returncode
-        killed = code == EXIT_INTERRUPTED or code < 0
-        return "FINISHED" if code == 0 else "KILLED" if killed else "FAILED"
+        return "FINISHED" if code == 0 else "KILLED" if self.killed or code == EXIT_INTERRUPTED else "FAILED"
 
     @property
     def error(self) -> IntermodalError | None:

@@ -75,6 +75,7 @@ def prepare(request: EntryRequest, settings: Settings) -> Work:
         UsageError: There is no such step, pipeline or runtime; a parameter is missing, unknown, or of the
             wrong type.
     """
+    _check_runtime(request.runtime)
     settings = replace(settings, extra=_merged(settings.extra, request.sections))
     return _step(request, settings) if request.kind == STEP else _pipeline(request, settings)
 
@@ -113,8 +114,8 @@ def _step(request: EntryRequest, settings: Settings) -> Work:
         )
     from intermodal.runtime.one_task import one_task_arguments, one_task_pipeline
 
-    made = one_task_pipeline(spec, tuple(inputs))
-    return _on_runtime(made, one_task_arguments(complete, inputs), request, settings)
+    arguments = one_task_arguments(complete, inputs)
+    return _on_runtime(one_task_pipeline(spec, arguments), arguments, request, settings)
 
 
 def _on_runtime(pipeline: Any, arguments: dict[str, Any], request: EntryRequest, settings: Settings) -> Work:
@@ -122,9 +123,28 @@ def _on_runtime(pipeline: Any, arguments: dict[str, Any], request: EntryRequest,
 
     runtime = open_runtime(request.runtime, settings)
     asked = RunRequest(
-        pipeline, arguments, mode=request.mode, use_cache=request.use_cache, placements=request.placements
+        pipeline,
+        arguments,
+        mode=request.mode,
+        use_cache=request.use_cache,
+        placements=request.placements,
+        on_interrupt="cancel",  # whoever stops an MLflow run means the work, wherever it is done
     )
     return lambda observer: runtime.run(asked, observer)
+
+
+def _check_runtime(name: str) -> None:
+    from intermodal import __version__
+    from intermodal.runtime.base import known_runtimes
+
+    known = known_runtimes()
+    if name not in known:
+        raise UsageError(
+            f"the runtime {name} is not part of intermodal {__version__}",
+            seen=name,
+            expected=", ".join(sorted(known)),
+            next_step="choose one of these, or install a package that announces it under intermodal.runtimes",
+        )
 
 
 def _uri(value: str, settings: Settings) -> str:

@@ -81,6 +81,16 @@ def load_pipeline(reference: str) -> Pipeline:
         )
     add_import_paths(path)  # the IR names steps by module: a compiled pipeline needs them as its source does
     made = _from_yaml(path) if path.suffix in (".yaml", ".yml") else _from_python(path, wanted)
+    return pipeline_of(made, reference)
+
+
+def pipeline_of(made: Any, reference: str) -> Pipeline:
+    """A pipeline from kfp's own object.
+
+    Args:
+        made: What `@kfp.dsl.pipeline` or kfp's loader returned.
+        reference: What names it.
+    """
     spec = made.pipeline_spec
     parameters = tuple(_parameter(name, item) for name, item in sorted(spec.root.input_definitions.parameters.items()))
     return Pipeline(spec.pipeline_info.name, reference, spec, parameters, made)
