@@ -163,15 +163,31 @@ def outcomes_of(store: str, run_id: str) -> dict[str, Outcome]:
         StoreFailed: The store did not answer.
     """
     found: dict[str, list[Outcome]] = {}
-    for fields in sorted(_outcome_fields(store, f"runs/{run_id}"), key=lambda item: item["ended"]):
-        known = {key: value for key, value in fields.items() if key not in ("task", "ended")}
-        found.setdefault(fields["task"], []).append(Outcome.from_fields(known))
+    for told in told_of(store, run_id):
+        found.setdefault(told.task, []).append(told.outcome)
     outcomes: dict[str, Outcome] = {}
     for name, items in found.items():
         well = [item for item in items if item.state in (SUCCEEDED, CACHED)]
         several = {f"{name}.{index}": item for index, item in enumerate(well)}
         outcomes |= several if len(well) > 1 else {name: (well or items)[-1]}
     return outcomes
+
+
+def told_of(store: str, run_id: str) -> list[Told]:
+    """Everything that the tasks of a run said of their ends, in that order.
+
+    Args:
+        store: Root of the artifact store.
+        run_id: The pipeline run's id, as its orchestrator knows it.
+
+    Raises:
+        StoreFailed: The store did not answer.
+    """
+    found = []
+    for fields in _outcome_fields(store, f"runs/{run_id}"):
+        task, pod, ended = fields.pop("task"), fields.pop("pod", ""), fields.pop("ended")
+        found.append(Told(task, pod, ended, Outcome.from_fields(fields)))
+    return sorted(found, key=lambda item: item.ended)
 
 
 def _outcome_fields(store: str, prefix: str) -> Iterator[dict[str, Any]]:

@@ -12,14 +12,15 @@ from intermodal.runtime.graph import GraphTask, in_loop
 from intermodal.runtime.kubeflow.cluster_logs import ClusterLogs
 from intermodal.runtime.kubeflow.podlogs import Fetch, PodLogs
 from intermodal.runtime.kubeflow.server import Server
-from intermodal.runtime.kubeflow.tasks import POD_REASON, SeenTask, has_ended, label_outcomes, seen_tasks, updated
+from intermodal.runtime.kubeflow.tasks import POD_REASON, SeenTask, has_ended, outcomes_by_name, seen_tasks, updated
 from intermodal.runtime.observer import Observer
 from intermodal.runtime.outcome import Outcome
+from intermodal.runtime.pod import Told
 from intermodal.runtime.record import FAILED, PENDING, RUNNING, SUCCEEDED, RunRecord, TaskRecord
 from intermodal.runtime.tail import last_lines
 from intermodal.runtime.tracker import artifact_facts, metrics_of
 
-Outcomes = Callable[[], dict[str, Outcome]]
+Outcomes = Callable[[], list[Told]]
 _UNDERWAY = (PENDING, RUNNING)
 
 
@@ -53,6 +54,7 @@ class Follower:
         self._observer = observer
         self._ended: set[str] = {task.name for task in record.tasks if task.state not in _UNDERWAY}
         self._begun: set[str] = {task.name for task in record.tasks if task.state != PENDING}
+        self._pods: dict[str, tuple[str, ...]] = {}
         run_id = str(record.remote["run_id"])
         namespace = server.settings.namespace or "kubeflow"
         fetches: list[Fetch] = [lambda pod, created: server.pod_log(pod, run_id, created), ClusterLogs(namespace).fetch]
@@ -77,8 +79,9 @@ class Follower:
         """Look once; the server's run."""
         run = self._server.run(self.record.remote["run_id"])
         seen = seen_tasks(run, self._names, self._loops)
+        self._pods |= {item.name: item.pods for item in seen}
         newly = [item for item in seen if item.name not in self._ended and item.state not in _UNDERWAY]
-        outcomes = label_outcomes(self._read_outcomes(), [item.name for item in seen]) if newly else {}
+        outcomes = outcomes_by_name(self._read_outcomes(), self._pods) if newly else {}
         for item in sorted(seen, key=lambda item: item not in newly):  # what has ended is told before what begins
             self._begin(item)
             if item.state == RUNNING or item in newly:
@@ -90,7 +93,7 @@ class Follower:
 
     def settle(self) -> None:
         """Complete the record with outcomes that came later than the server's word, or that it has no node for."""
-        outcomes = label_outcomes(self._read_outcomes(), [task.name for task in self.record.tasks])
+        outcomes = outcomes_by_name(self._read_outcomes(), self._pods)
         for task in self.record.tasks:
             outcome = outcomes.get(task.name)
             if outcome is not None and task.state not in _UNDERWAY and not _told(task):
@@ -128,12 +131,12 @@ class Follower:
         template = self.record.task(name.partition(".")[0])
         return TaskRecord(name, template.step, depends_on=template.depends_on) if template else TaskRecord(name)
 
-    def _read_outcomes(self) -> dict[str, Outcome]:
+    def _read_outcomes(self) -> list[Told]:
         try:
             return self._outcomes()
         except IntermodalError as error:
             self.warn(f"the artifact store cannot be read from here: {error.headline} ({error.seen})")
-            return {}
+            return []
 
 
 def _told(task: TaskRecord) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 from intermodal.core.config import CONFIG_NAME
 from intermodal.errors import UsageError
 from intermodal.runtime.kubeflow.settings import PodSettings
+from intermodal.runtime.pod import POD_VARIABLE, RUN_VARIABLE
 
-RUN_ID_VARIABLE = "INTERMODAL_KFP_RUN_ID"
 RUN_ID_FIELD = "metadata.labels['pipeline/runid']"  # Kubeflow labels every pod of a run so
 SHARED_MEMORY, SCRATCH = "/dev/shm", "/tmp"  # noqa: S108  paths in the pod
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -41,7 +41,8 @@ def pod_config(pod: PodSettings, before: dict[str, Any] | None = None, *, ours: 
 
     task: Any = _Task({"kubernetes": dict(before or {})})
     if ours:
-        kubernetes.use_field_path_as_env(task, RUN_ID_VARIABLE, RUN_ID_FIELD)
+        kubernetes.use_field_path_as_env(task, RUN_VARIABLE, RUN_ID_FIELD)
+        kubernetes.use_field_path_as_env(task, POD_VARIABLE, "metadata.name")
     kubernetes.set_security_context(task, pod.run_as_user, pod.run_as_group, pod.run_as_non_root)
     _add_secrets(task, pod)
     _add_scheduling(task, pod)

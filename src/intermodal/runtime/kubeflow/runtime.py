@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,9 +29,8 @@ from intermodal.runtime.kubeflow.settings import kubeflow_settings
 from intermodal.runtime.kubeflow.submit import create_once, prepare
 from intermodal.runtime.kubeflow.tasks import has_ended, run_state
 from intermodal.runtime.observer import Observer
-from intermodal.runtime.outcome import Outcome
 from intermodal.runtime.pipeline import all_arguments, load_pipeline
-from intermodal.runtime.pod import outcomes_of
+from intermodal.runtime.pod import told_of
 from intermodal.runtime.record import RUNNING, RunRecord, TaskRecord, find_record, new_run_id, now, this_process
 
 NAME = "kubeflow"
@@ -177,8 +176,8 @@ class KubeflowRuntime(Runtime):
     def _follower(
         self, server: Server, record: RunRecord, graph: tuple[GraphTask, ...], observer: Observer
     ) -> Follower:
-        outcomes: Callable[[], dict[str, Outcome]] = lambda: outcomes_of(self.kubeflow.store, record.remote["run_id"])  # noqa: E731
-        return Follower(record, graph, server, outcomes, self.settings.runs, observer)
+        store, run_id = self.kubeflow.store, record.remote["run_id"]
+        return Follower(record, graph, server, lambda: told_of(store, run_id), self.settings.runs, observer)
 
     def _parent(self, follower: Follower) -> Parent:
         return Parent(self.settings, self.kubeflow.mlflow_experiment, follower.warn)

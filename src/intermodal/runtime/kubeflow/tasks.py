@@ -13,6 +13,8 @@ from typing import Any
 
 from intermodal.errors import StepFailed
 from intermodal.runtime.graph import is_group, template_of
+from intermodal.runtime.outcome import Outcome
+from intermodal.runtime.pod import Told
 from intermodal.runtime.record import CANCELLED, FAILED, PENDING, RUNNING, SKIPPED, SUCCEEDED, TaskRecord
 
 _STATES = {
@@ -88,25 +90,37 @@ def seen_tasks(run: Any, templates: Iterable[str], loops: Iterable[str]) -> list
     return found
 
 
-def label_outcomes(outcomes: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Outcomes by our names: the store knows a task by its own name alone, without the way to it.
+def outcomes_by_name(told: list[Told], pods: dict[str, tuple[str, ...]]) -> dict[str, Outcome]:
+    """Outcomes by our names: a task tells its own name, which it may share, and its pod, which it does not.
 
     Args:
-        outcomes: "task" or "task.N" → outcome, as `outcomes_of` gives them.
-        names: Names of the tasks of the record.
+        told: What the tasks said, in the order of their ends.
+        pods: Our name → the task's pods.
+
+    Returns:
+        Our name → the last outcome of one of its pods; of a task that did not tell its pod, the last one of
+        that name when no other task bears it.
     """
-    left, found = dict(outcomes), {}
-    for label in names:
-        bare, _, number = label.rpartition("--")[2].partition(".")
-        for key in (f"{bare}.{number}" if number else bare, bare, f"{bare}.0"):
-            if key in left:
-                found[label] = left.pop(key)
-                break
-    for key, outcome in sorted(left.items()):  # the same task of a sub-pipeline used twice
-        bare = template_of(key)
-        free = [name for name in names if name.rpartition("--")[2].partition(".")[0] == bare and name not in found]
-        found[free[0] if free else key] = outcome
+    by_pod = {_mark(item.pod): item.outcome for item in told if item.pod}
+    by_task = {item.task: item.outcome for item in told if not item.pod}
+    bare = [_bare(name) for name in pods]
+    found = {}
+    for name, own in pods.items():
+        marks = [_mark(pod) for pod in own if _mark(pod) in by_pod]
+        if marks:
+            found[name] = by_pod[marks[-1]]
+        elif _bare(name) in by_task and bare.count(_bare(name)) == 1:
+            found[name] = by_task[_bare(name)]
     return found
+
+
+def _mark(pod: str) -> str:
+    """What tells a pod: Kubeflow's API may leave out the template's part of its name, but not the hash."""
+    return pod.rpartition("-")[2]
+
+
+def _bare(name: str) -> str:
+    return template_of(name).rpartition("--")[2]
 
 
 def updated(task: TaskRecord, seen: SeenTask) -> TaskRecord:
