@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -127,3 +131,41 @@ def test_the_compiled_flagship_in_containers_equals_the_subprocess_run(
     for name in ("evaluate.accuracy", "evaluate-2.accuracy"):
         assert abs(here.json["metrics"][name] - inside.json["metrics"][name]) <= 0.05, name
     assert inside.json["registered_model"]["version"] == here.json["registered_model"]["version"]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """A real registry of Debian's, on loopback."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("no docker-registry on this machine (setup/debian-packages installs it)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = {"filesystem": {"rootdirectory": str(tmp_path / "registry")}, "delete": {"enabled": True}}
+    config = tmp_path / "registry.json"  # YAML holds JSON
+    config.write_text(json.dumps({"version": 0.1, "storage": settings, "http": {"addr": address}}))
+    process = subprocess.Popen([program, "serve", str(config)], stderr=subprocess.DEVNULL)
+    yield address
+    process.terminate()
+    process.wait(30)
+
+
+def test_pushed_images_are_known_by_digest_and_compiled_in(
+    engine: str, core_image: str, registry: str, home: Path
+) -> None:
+    words = {"DOCKER_HOST": engine, "DOCKER_BUILDKIT": "0"}
+    tag = core_image.rpartition(":")[2]
+    before = intermodal("images", "digest", "core", "--registry", "127.0.0.1:1", "--tag", tag, **words)
+    assert (before.code, "not on this machine" in before.err) == (2, True)
+    pushed = intermodal("images", "push", "core", "--registry", registry, "--tag", tag, "--json", **words)
+    assert pushed.code == 0, pushed.err[-2000:]
+    (image,) = pushed.json["images"]
+    assert image["digest"].startswith(f"{registry}/intermodal/core@sha256:")
+    assert json.loads(Path("images.lock.json").read_text()) == {"core": image["digest"]}
+    asked = intermodal("images", "digest", "core", "--registry", registry, "--tag", tag, "--json", **words)
+    assert asked.json["images"] == pushed.json["images"]
+    Path("contained.py").write_text(PIPELINE)
+    assert intermodal("compile", "contained.py", "-o", "contained.yaml").code == 0
+    assert Path("contained.yaml").read_text().count(image["digest"]) == 3
+    docker(engine, "rmi", image["reference"])

@@ -129,14 +129,14 @@ class Subprocess(Launcher):
         self._processes.stop()
 
     def _environment(self, launch: Launch) -> dict[str, str]:
-        paths = [*(item for item in sys.path if item), os.environ.get("PYTHONPATH", "")]
+        known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        # Installed packages are found by the same Python anyway; what the user named is named again.
+        paths = [item for item in sys.path if item in known or "site-packages" not in item]
         inherited = {name: value for name, value in os.environ.items() if name not in CONTEXT_VARIABLES}
         return {
             **inherited,
             "_KFP_RUNTIME": "true",
-            "PYTHONPATH": os.pathsep.join(
-                dict.fromkeys(item for item in paths if item and "site-packages" not in item)
-            ),
+            "PYTHONPATH": os.pathsep.join(dict.fromkeys(item for item in [*paths, *known] if item)),
             "INTERMODAL_PARENT": str(os.getpid()),
             **launch.environment,
             **launch.task.context.to_environment(),
