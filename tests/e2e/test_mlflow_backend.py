@@ -1,5 +1,6 @@
 """`mlflow run -b intermodal-local`: MLflow's own cases for a project backend, and those it leaves to its plugins."""
 
+# ruff: noqa: F811  a fixture that is imported and its argument have one name
 from __future__ import annotations
 
 import contextlib

@@ -1,5 +1,6 @@
 """`mlflow run -b intermodal-kubeflow` against the fake: one parent run, whoever was first to need it."""
 
+# ruff: noqa: F811  a fixture that is imported and its argument have one name
 from __future__ import annotations
 
 import os
@@ -78,8 +79,10 @@ def test_a_failure_there_is_a_failure_here(project: Path, store: Store, cluster:
     assert store.states() == {"FAILED"}
     with pytest.raises(ExecutionException, match="no such key"):
         run(project, "line", cluster, config={"kubeflow": {"hosts": cluster.url}})
-    with pytest.raises(ExecutionException, match="host"):
+    with pytest.raises(ExecutionException, match="pods cannot see the artifact store"):
         run(project, "line", cluster, config={"kubeflow": {}})
+    with pytest.raises(ExecutionException, match="digest"):
+        run(project, "line", cluster, config={"kubeflow": {"host": cluster.url}})
     assert len(store.parents()) == 1
 
 

@@ -67,6 +67,17 @@ class Runtime(ABC):
             RuntimeFailed: The place itself did not answer.
         """
 
+    def check(self, request: RunRequest) -> None:
+        """Refuse what `run` would refuse before it starts anything; a runtime without conditions refuses nothing.
+
+        Args:
+            request: What is to be run.
+
+        Raises:
+            UsageError: The settings, or the pipeline, cannot be run here as they are.
+        """
+        return
+
     def refresh(self, record: RunRecord) -> RunRecord:
         """The record as it stands now; a runtime whose runs live elsewhere asks there.
 

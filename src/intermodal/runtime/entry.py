@@ -130,6 +130,7 @@ def _on_runtime(pipeline: Any, arguments: dict[str, Any], request: EntryRequest,
         placements=request.placements,
         on_interrupt="cancel",  # whoever stops an MLflow run means the work, wherever it is done
     )
+    runtime.check(asked)
     return lambda observer: runtime.run(asked, observer)
 
 

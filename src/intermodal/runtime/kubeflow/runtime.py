@@ -18,7 +18,7 @@ from typing import Any
 from intermodal.core.config import Settings
 from intermodal.errors import Interrupted, UsageError
 from intermodal.runtime.base import RunRequest, Runtime
-from intermodal.runtime.compiled import locked_images, require_digests
+from intermodal.runtime.compiled import Rendered, locked_images, require_digests
 from intermodal.runtime.graph import GraphTask, tasks_of
 from intermodal.runtime.kubeflow.ending import finished, reopened
 from intermodal.runtime.kubeflow.follow import Follower
@@ -64,6 +64,11 @@ class KubeflowRuntime(Runtime):
                 return self._stopped(server, record, graph, observer)
             raise self._left(record) from None
 
+    def check(self, request: RunRequest) -> None:
+        """See `Runtime.check`."""
+        check_reachable(self.kubeflow)
+        self._rendered(request)
+
     def refresh(self, record: RunRecord) -> RunRecord:
         """See `Runtime.refresh`."""
         if record.state != RUNNING or not record.remote.get("run_id"):
@@ -105,9 +110,7 @@ class KubeflowRuntime(Runtime):
         """Upload what is to be run and create the run, unless the record has one; what is known is saved at once."""
         if record.remote.get("run_id"):
             return record
-        rendered = render(request.pipeline, self.kubeflow, locked_images(), use_cache=request.use_cache)
-        if not (request.allow_mutable_tags or self.kubeflow.allow_mutable_tags):
-            require_digests(rendered)
+        rendered = self._rendered(request)
         submission = prepare(server, rendered, record.run_id, record.arguments)
         places = {
             "experiment_id": submission.experiment_id,
@@ -118,6 +121,13 @@ class KubeflowRuntime(Runtime):
         record = replace(record, remote={**record.remote, **places})
         record.save(self.settings.runs)
         return self._noted(record, create_once(server, submission))
+
+    def _rendered(self, request: RunRequest) -> Rendered:
+        """What is uploaded; refused when an image could change under it."""
+        rendered = render(request.pipeline, self.kubeflow, locked_images(), use_cache=request.use_cache)
+        if not (request.allow_mutable_tags or self.kubeflow.allow_mutable_tags):
+            require_digests(rendered)
+        return rendered
 
     def _noted(self, record: RunRecord, run: Any) -> RunRecord:
         """The record with the server's run in it."""
