@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from intermodal.tracking.experiments import experiment_id
 from intermodal.tracking.limits import PARAMETER_LENGTH, TAG_LENGTH, fit
 from intermodal.tracking.recorder_process import RunIds, run_url
 
@@ -62,9 +63,9 @@ def find_or_open(
 
 
 def parents(client: Any, experiment_id: str, key: str) -> list[Any]:
-    """Parent runs of a pipeline run; the first is the one that counts, whoever asks."""
+    """Parent runs of a pipeline run; the first is the one that counts, whoever asks: a client's before others."""
     found = client.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{key}' and tags.`{ROLE_TAG}` = '{PIPELINE}'")
-    return sorted(found, key=lambda run: str(run.info.run_id))
+    return sorted(found, key=lambda run: (run.data.tags.get(OWNER_TAG) != CLIENT, str(run.info.run_id)))
 
 
 def nested(client: Any, experiment_id: str, parent: str) -> list[Any]:
@@ -124,8 +125,10 @@ def open_parent(
     Raises:
         mlflow.exceptions.MlflowException: MLflow did not answer, or refused.
     """
+    from intermodal.tracking.store_init import artifact_root
+
     client = _client(uri)
-    place = _experiment_id(client, uri, experiment)
+    place = experiment_id(client, experiment, artifact_root(uri))
     run = find_or_open(client, place, key, name, params, tags)
     for item, value in {**(tags or {}), OWNER_TAG: CLIENT}.items():
         client.set_tag(run.info.run_id, item, value)
@@ -163,10 +166,3 @@ def _client(uri: str) -> Any:
 
     ensure_store(uri)
     return MlflowClient(uri, uri)
-
-
-def _experiment_id(client: Any, uri: str, name: str) -> str:
-    from intermodal.tracking.recorder import Recorder
-    from intermodal.tracking.store_init import artifact_root
-
-    return Recorder(client, artifact_root(uri)).experiment_id(name)
