@@ -16,6 +16,7 @@ from typing import Any
 
 from intermodal.errors import UsageError
 from intermodal.tracking.datasets import dataset_input
+from intermodal.tracking.experiments import experiment_id
 from intermodal.tracking.limits import (
     METRICS_PER_REQUEST,
     PARAMETER_LENGTH,
@@ -94,7 +95,7 @@ class Recorder:
         Raises:
             UsageError: The experiment was deleted.
         """
-        place = self.experiment_id(experiment)
+        place = self._place(experiment)
         return self._start(place, name, handle, params, dict(tags or {}), datasets, ms, again)
 
     def start_task(
@@ -135,7 +136,7 @@ class Recorder:
         Returns:
             {"run_id", "experiment_id"}; the run is not this recorder's to end.
         """
-        run = find_or_open(self._client, self.experiment_id(experiment), key, name, None, tags)
+        run = find_or_open(self._client, self._place(experiment), key, name, None, tags)
         wake_parent(self._client, run.info.run_id)
         answer = self._remember(handle, run)
         self._runs[handle or answer["run_id"]].open = False
@@ -274,7 +275,7 @@ class Recorder:
 
     def _start(
         self,
-        experiment_id: str,
+        place: str,
         name: str,
         handle: str,
         params: Mapping[str, Any] | None,
@@ -283,19 +284,22 @@ class Recorder:
         ms: int | None,
         again: bool,
     ) -> dict[str, str]:
-        run = self._find(experiment_id, handle) if again and handle else None
+        run = self._find(place, handle) if again and handle else None
         if run is None:
             marks = {"mlflow.user": _user(), "mlflow.source.type": "LOCAL", HANDLE_TAG: handle, **tags}
             started = ms if ms is not None else int(time.time() * 1000)
-            run = self._client.create_run(experiment_id, started, fit(marks, TAG_LENGTH), name)
+            run = self._client.create_run(place, started, fit(marks, TAG_LENGTH), name)
         answer = self._remember(handle, run)
         if params:
             self.log_batch(run.info.run_id, params=params)
         self.log_inputs(run.info.run_id, datasets)
         return answer
 
-    def _find(self, experiment_id: str, handle: str) -> Any:
-        found = self._client.search_runs([experiment_id], f"tags.`{HANDLE_TAG}` = '{handle}'", max_results=1)
+    def _place(self, experiment: str) -> str:
+        return experiment_id(self._client, experiment, self._artifact_root)
+
+    def _find(self, place: str, handle: str) -> Any:
+        found = self._client.search_runs([place], f"tags.`{HANDLE_TAG}` = '{handle}'", max_results=1)
         return found[0] if found else None
 
     def _remember(self, handle: str, run: Any) -> dict[str, str]:
@@ -308,31 +312,6 @@ class Recorder:
             return found
         info = self._client.get_run(run).info
         return self._runs.setdefault(run, Followed(run, info.experiment_id, open=False))
-
-    def experiment_id(self, name: str) -> str:
-        """The id of an experiment; it is made when new.
-
-        Raises:
-            UsageError: It was deleted.
-        """
-        found = self._client.get_experiment_by_name(name)
-        if found is None:
-            return self._make_experiment(name)
-        if found.lifecycle_stage != "active":
-            step = f"mlflow experiments restore --experiment-id {found.experiment_id}, or choose another name"
-            raise UsageError("the MLflow experiment was deleted", seen=name, expected="an active one", next_step=step)
-        return str(found.experiment_id)
-
-    def _make_experiment(self, name: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return str(self._client.create_experiment(name, self._artifact_root or None))
-        except MlflowException as error:
-            # Another process was quicker; it made the same one.
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            return str(self._client.get_experiment_by_name(name).experiment_id)
 
 
 def mark_dead_runs(client: Any, run_ids: Sequence[str]) -> list[str]:

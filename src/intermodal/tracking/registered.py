@@ -70,6 +70,43 @@ def version_exists(metadata: Mapping[str, Any]) -> str | None:
     return None
 
 
+def alias_version(name: str, alias: str) -> str:
+    """The version of a registered model that has an alias.
+
+    Args:
+        name: The registered model.
+        alias: The alias.
+
+    Returns:
+        Its number; "" when there is no such model or alias.
+
+    Raises:
+        Exception: Whatever is wrong with MLflow.
+    """
+    uri = load_settings().tracking_uri
+    registry = os.environ.get("MLFLOW_REGISTRY_URI") or uri
+    with contextlib.suppress(_NotUnderstoodError):
+        if path := sqlite_path(registry):
+            return _alias_in_sqlite(str(path), name, alias)
+        if registry.startswith(("http://", "https://")):
+            answer = _get(registry.rstrip("/"), "registered-models/alias", name=name, alias=alias)
+            return str(answer["model_version"]["version"]) if answer else ""
+    held = _or_none(lambda: _client_of(uri, registry).get_model_version_by_alias(name, alias))
+    return str(held.version) if held else ""
+
+
+def _alias_in_sqlite(path: str, name: str, alias: str) -> str:
+    if not os.path.exists(path):
+        return ""
+    query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_SECONDS)) as database:
+            row = database.execute(query, (name, alias)).fetchone()
+    except sqlite3.Error as error:
+        raise _NotUnderstoodError from error
+    return str(row[0]) if row else ""
+
+
 def _ask(uri: str, name: str, version: str, alias: str) -> _Found:
     registry = os.environ.get("MLFLOW_REGISTRY_URI") or uri
     with contextlib.suppress(_NotUnderstoodError):
@@ -140,6 +177,13 @@ def _authorization() -> dict[str, str]:
 
 
 def _ask_client(uri: str, registry: str, name: str, version: str, alias: str) -> _Found:
+    client = _client_of(uri, registry)
+    found = _or_none(lambda: client.get_model_version(name, version))
+    held = _or_none(lambda: client.get_model_version_by_alias(name, alias))
+    return _Found(found and found.tags.get(DIGEST_TAG, ""), held is not None)
+
+
+def _client_of(uri: str, registry: str) -> Any:
     from intermodal.tracking.mlflow_import import set_defaults
 
     if registry == "off":
@@ -147,10 +191,7 @@ def _ask_client(uri: str, registry: str, name: str, version: str, alias: str) ->
     set_defaults()
     import mlflow
 
-    client = mlflow.MlflowClient(uri, registry)
-    found = _or_none(lambda: client.get_model_version(name, version))
-    held = _or_none(lambda: client.get_model_version_by_alias(name, alias))
-    return _Found(found and found.tags.get(DIGEST_TAG, ""), held is not None)
+    return mlflow.MlflowClient(uri, registry)
 
 
 def _or_none(ask: Callable[[], Any]) -> Any | None:

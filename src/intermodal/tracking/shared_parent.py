@@ -134,8 +134,8 @@ def open_parent(
         client.set_tag(run.info.run_id, item, value)
     if run.info.status != "RUNNING":
         client.update_run(run.info.run_id, status="RUNNING")
-    run_id, experiment_id = str(run.info.run_id), str(run.info.experiment_id)
-    return RunIds(run_id, experiment_id, run_url(uri, run_id, experiment_id))
+    run_id, place = str(run.info.run_id), str(run.info.experiment_id)
+    return RunIds(run_id, place, run_url(uri, run_id, place))
 
 
 def end_parent(uri: str, run_id: str, status: str) -> None:
