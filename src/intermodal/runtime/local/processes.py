@@ -17,9 +17,14 @@ Watch = Callable[[], None]
 
 
 class Processes:
-    """Runs commands and waits for them; several threads may, side by side."""
+    """Runs commands and waits for them; several threads may, side by side.
 
-    def __init__(self) -> None:
+    Args:
+        grace: Seconds between telling a process to stop and ending it.
+    """
+
+    def __init__(self, grace: float = GRACE_SECONDS) -> None:
+        self._grace = grace
         self._running: set[subprocess.Popen[bytes]] = set()
         self._told: set[subprocess.Popen[bytes]] = set()
         self._stopped = 0.0  # when they were told to stop
@@ -82,7 +87,7 @@ class Processes:
                 code = process.wait(_POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 watch()
-                if self._stopped and time.monotonic() - self._stopped > GRACE_SECONDS:
+                if self._stopped and time.monotonic() - self._stopped > self._grace:
                     _kill(process)
                 continue
             watch()

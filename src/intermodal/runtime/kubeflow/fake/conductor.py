@@ -257,6 +257,7 @@ class Conductor:
         pod = self._pod(attempt, given["executor_spec"].container, settings)
         self._wait_for_capacity(attempt)
         self._prepare_folders(attempt)
+        pod.log.touch()  # who sees it RUNNING may ask for its log
         self._progress.move(attempt.node, RUNNING)
         deadline, lost = deadline_of(settings), self._faults.take(attempt.name, "lost")
         began, cause = time.monotonic(), ""

@@ -139,7 +139,8 @@ class Controller:
             if state == "CANCELED" and not canceling:
                 state, error = "FAILED", _STOPPED
             if state is None:
-                state, error = ("CANCELED", "") if canceling else ("FAILED", _VANISHED)
+                why = _STOPPED if self._closing.is_set() else _VANISHED
+                state, error = ("CANCELED", "") if canceling else ("FAILED", why)
             self._end(run_id, state, error)
 
     def _end(self, run_id: str, state: str, error: str) -> None:

@@ -100,7 +100,7 @@ class LocalPods(Pods):
 
     def __init__(self, options: FakeOptions) -> None:
         super().__init__(options)
-        self._processes = Processes()
+        self._processes = Processes(options.grace)
         self._numbers: dict[str, int] = {}
 
     def root(self, given: str) -> str:

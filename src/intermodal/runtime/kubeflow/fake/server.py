@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,8 @@ from intermodal.runtime.kubeflow.fake.progress import read_progress
 from intermodal.runtime.kubeflow.fake.requests import Backend, Request
 from intermodal.runtime.kubeflow.fake.routes import answer
 from intermodal.runtime.kubeflow.fake.state import State
+
+_REMEMBERED = 10_000  # requests
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ class KubeflowFake:
     def __init__(self, options: FakeOptions) -> None:
         options.home.mkdir(parents=True, exist_ok=True)
         self.options = options
-        self.requests: list[Seen] = []
+        self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
         state = State(options.home / "state", None if options.multi_user else "")
         faults = Faults(PodFaults(options.home / POD_FAULTS))
+        faults.clear()
         self._server = _Server(("127.0.0.1", options.port), _Handler)
         self._server.daemon_threads = True
         self.backend = Backend(options, state, Controller(options, state), faults)

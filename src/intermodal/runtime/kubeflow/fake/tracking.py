@@ -36,6 +36,9 @@ class NativeTracking(NoTracking):
     def __init__(self, uri: str, experiment: str, run: dict[str, str], progress: Progress) -> None:
         from mlflow import MlflowClient
 
+        from intermodal.tracking.store_init import ensure_store
+
+        ensure_store(uri)  # two runs that made a new database at once would spoil it
         self._uri = uri
         self._client = MlflowClient(tracking_uri=uri)
         self._open: dict[str, str] = {}
