@@ -25,6 +25,7 @@ VERBS = {
     "serve": "answer questions to a trained model over HTTP",
     "report": "write a run's report page",
     "init": "make a new project with one step and one pipeline",
+    "conformance": "run the same small pipelines on a runtime, and compare with what they must come to",
     "doctor": "say what is missing for each runtime, and how to get it",
     "kubeflow-fake": "serve Kubeflow Pipelines' API on this machine, running pipelines for real",
     "kubernetes-fake": "serve a strict Kubernetes API on this machine, on which nothing runs",

@@ -78,6 +78,11 @@ class Runtime(ABC):
         """
         return
 
+    @property
+    def store(self) -> str:
+        """Root of the artifact store that its tasks write to."""
+        return self.settings.store
+
     def refresh(self, record: RunRecord) -> RunRecord:
         """The record as it stands now; a runtime whose runs live elsewhere asks there.
 

@@ -147,12 +147,19 @@ def locked_images(directory: Path | None = None) -> dict[str, str]:
 
 
 def in_order(text: str) -> str:
-    """A compiled pipeline whose opening comment does not depend on the order protobuf holds a mapping in.
+    """A compiled pipeline whose opening comment is one, and the same each time.
+
+    kfp writes a mapping as protobuf happens to hold it, and a text with line ends as if it had none.
 
     Args:
         text: As kfp wrote it.
     """
-    return _DEFAULT.sub(lambda found: f"{found[1]}{dict(sorted(ast.literal_eval(found[2]).items()))}", text)
+    head, key, rest = text.partition("\ncomponents:\n")
+    lines = [line if line.startswith("#") else f"#    {line}" for line in head.split("\n")]
+    comment = _DEFAULT.sub(
+        lambda found: f"{found[1]}{dict(sorted(ast.literal_eval(found[2]).items()))}", "\n".join(lines)
+    )
+    return f"{comment}{key}{rest}" if head.startswith("#") and key else text
 
 
 def _image(image: str, images: dict[str, str]) -> str:

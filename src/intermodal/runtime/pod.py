@@ -145,7 +145,9 @@ def remember_outcome(store: str, place: Place, outcome: Outcome) -> None:
         pod = os.environ.get(POD_VARIABLE, "")
         fields = {**asdict(outcome), "task": place.task, "pod": pod, "ended": time.time()}
         text = json.dumps(fields, indent=1, default=str)
-        open_store(store).write(f"runs/{place.run_id}/{place.task}/{place.execution or 'only'}.json", text.encode())
+        # Without output artifacts nothing tells executions apart but their pods.
+        execution = place.execution or pod or os.environ.get("HOSTNAME") or "only"
+        open_store(store).write(f"runs/{place.run_id}/{place.task}/{execution}.json", text.encode())
 
 
 def outcomes_of(store: str, run_id: str) -> dict[str, Outcome]:

@@ -69,6 +69,11 @@ class KubeflowRuntime(Runtime):
         check_reachable(self.kubeflow)
         self._rendered(request)
 
+    @property
+    def store(self) -> str:
+        """See `Runtime.store`."""
+        return self.kubeflow.store
+
     def refresh(self, record: RunRecord) -> RunRecord:
         """See `Runtime.refresh`."""
         if record.state != RUNNING or not record.remote.get("run_id"):
