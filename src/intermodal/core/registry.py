@@ -32,7 +32,10 @@ CATALOGUE = {
         "train_pytorch",
         "train_tensorflow",
         "evaluate",
+        "choose",
         "register",
+        "drift",
+        "batch_predict",
         "fail",
     )
 }

@@ -115,6 +115,25 @@ def markdown_summary(title: str, facts: Mapping[str, Any], note: str = "") -> st
     return "\n".join([f"# {_cell(title)}", "", *table, "", _cell(note) if note else ""]).rstrip() + "\n"
 
 
+def markdown_table(title: str, rows: Sequence[Mapping[str, Any]], note: str = "") -> str:
+    """A small Markdown page: a title, a table with a line a row, a sentence.
+
+    Args:
+        title: Heading.
+        rows: Column to value; all with the columns of the first.
+        note: A paragraph below the table.
+
+    Returns:
+        Markdown, in which nothing of the values is read as markup.
+    """
+    lines = [f"# {_cell(title)}", ""]
+    if rows:
+        heads = list(rows[0])
+        lines += [f"| {' | '.join(map(_cell, heads))} |", "|" + " :-- |" * len(heads)]
+        lines += [f"| {' | '.join(_cell(row[name]) for name in heads)} |" for row in rows]
+    return "\n".join([*lines, "", _cell(note) if note else ""]).rstrip() + "\n"
+
+
 def write_page(path: str, text: str) -> None:
     """Write an HTML or Markdown artifact: one UTF-8 file at the artifact's path.
 

@@ -23,7 +23,8 @@ def featurize(
 
     Args:
         reviews: Parquet files with review_id, product_category, star_rating and review_body.
-        features: Parquet files split=train|validation|test/ with text, input_ids, input_mask, segment_ids, label_ids.
+        features: Parquet files split=train|validation|test/ with text, input_ids, input_mask, segment_ids, label_ids;
+            `reference.json` counts what the reviews look like, for the step drift.
         metrics: Rows at each stage, and how long the texts are.
         checkpoint: Whose tokenizer: empty for the embedded MiniLM, a local directory, or a Hugging Face name.
         max_seq_length: Longest text in tokens; 0 for the smallest of 32, 64, 128, 256, 512 that covers 95 % of texts.

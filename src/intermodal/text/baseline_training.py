@@ -70,6 +70,7 @@ def train_baseline(
         train.texts, train.labels, len(labels), regression.seed, regression.strength, regression.smallest
     )
     writer = ModelWriter(target, labels)
+    writer.add_reference(features)
     writer.add_linear(model)
     recipe = {"strategy": "tfidf", "terms": len(model.vocabulary), "rows": len(train)} | asdict(regression)
     writer.finish({"checkpoint": "", "recipe": recipe, "max_seq_length": 0})

@@ -14,6 +14,7 @@ from intermodal.text.feature_files import Layout, SplitWriter, feature_batch
 from intermodal.text.lengths import LengthDistribution, check_length, longest_sequence
 from intermodal.text.normalise import readable
 from intermodal.text.ragged import gather
+from intermodal.text.reference import describe_reviews, write_reference
 from intermodal.text.review_files import find_reviews
 from intermodal.text.selection import LABELS, UNUSED, Selection, select, survey
 from intermodal.text.split import SPLITS, TRAIN, Shares
@@ -102,6 +103,7 @@ def make_features(source: Path, target: Path, recipe: Recipe) -> Features:
     length = recipe.max_seq_length or training_lengths(reviews, selection, encoder).choose(limit)
     layout = Layout(length, int(config.get("pad_token_id") or 0), recipe.tfrecord)
     splits, lengths = _write(reviews, selection, encoder, target, layout)
+    write_reference(target, describe_reviews(reviews))
     facts = {
         "rows": sum(split["rows"] for split in splits.values()),
         "splits": splits,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intermodal.text import predictor, weight_names
+from intermodal.text.reference import read_reference, write_reference
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -80,6 +81,11 @@ class ModelWriter:
         """Say how the parts, in the order in which they were added, are combined."""
         told = {"weights": combination.weights.tolist(), "bias": combination.bias.tolist()}
         _write_json(self._directory / predictor.COMBINATION_FILE, told)
+
+    def add_reference(self, features: Path) -> None:
+        """Take over from the features what the reviews looked like that they were made of, where they say so."""
+        if (described := read_reference(features)) is not None:
+            write_reference(self._directory, described)
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Write `model.json`.

@@ -141,6 +141,7 @@ def train_model(
     inputs = _read(features, metadata, options)
     learner.check(inputs)
     writer = ModelWriter(target, inputs.labels)
+    writer.add_reference(features)
     parts: dict[str, np.ndarray] = {}
     if options.average_with_tfidf:
         linear = fit_ordinal(inputs.everything.texts, inputs.everything.labels, len(inputs.labels), inputs.plan.seed)
