@@ -83,6 +83,14 @@ def test_a_text_arrives_as_it_was_given(project: Path, store: Store, home: Path,
     assert f"{text}, please" in log.read_text()
 
 
+def test_an_entry_point_of_this_repository(store: Store, home: Path) -> None:
+    done = run(TESTS.parent, "generate", parameters={"rows": 300, "defects": {}})
+    (nested,) = store.nested(done.run_id)
+    assert nested.data.metrics["rows"] == 300
+    tags = store.client.get_run(done.run_id).data.tags
+    assert tags["mlflow.source.name"].endswith(TESTS.parent.name)
+
+
 def test_values_of_a_program_need_not_be_text(project: Path, store: Store, home: Path) -> None:
     run(project, "summarise", parameters={"values": [1, 2.5], "options": {"scale": 4}})
     (parent,) = store.parents()

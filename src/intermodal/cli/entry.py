@@ -80,7 +80,7 @@ def _serve(line: Line) -> int:
     from intermodal.runtime.entry import prepare
 
     request = EntryRequest(**(line.hear() or {}))
-    if request.kind == STEP and request.runtime == "local":
+    if request.kind == STEP and request.runtime == "local" and request.mode != "container":
         os.environ.setdefault("_KFP_RUNTIME", "true")  # kfp then imports only what executing needs
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())

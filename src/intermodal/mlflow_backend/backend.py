@@ -165,7 +165,6 @@ def _variables(client: Any, order: Order, experiment_id: str) -> dict[str, str]:
     """
     values = {
         "MLFLOW_TRACKING_URI": order.tracking_uri,
-        "MLFLOW_EXPERIMENT_ID": str(experiment_id),
         "MLFLOW_EXPERIMENT_NAME": str(client.get_experiment(experiment_id).name),
     }
     settings = load_settings()

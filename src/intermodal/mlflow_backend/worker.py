@@ -16,6 +16,8 @@ from typing import Any
 from intermodal.errors import EXIT_INTERRUPTED, IntermodalError, RuntimeFailed, from_json
 from intermodal.runtime.entry import CANCEL, ENDED, READY, REFUSED, EntryRequest, Permission
 
+# The experiment is given by name; with its id beside it, `mlflow run` within a step would refuse both.
+_NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "_KFP_RUNTIME")
 _PATIENCE = 90.0  # seconds to stop in; tasks get ten, and MLflow's last records take the rest
 
 
@@ -139,7 +141,7 @@ class Worker:
 
 def _environment(project: Path, own: Mapping[str, str]) -> dict[str, str]:
     """This process's variables, with the project's code first on Python's path, and no run of another's."""
-    inherited = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_RUN_ID", "_KFP_RUNTIME")}
+    inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     own_code = [str(project / "src"), str(project)] if (project / "src").is_dir() else [str(project)]
     paths = [*own_code, *(item for item in os.environ.get("PYTHONPATH", "").split(os.pathsep) if item)]
     return {**inherited, "PYTHONPATH": os.pathsep.join(os.path.abspath(item) for item in paths), **own}

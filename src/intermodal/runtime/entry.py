@@ -108,7 +108,7 @@ def _step(request: EntryRequest, settings: Settings) -> Work:
             parameters[name] = from_text(name, declared.type, text)
     complete = complete_parameters(spec, parameters)
     check_inputs(spec, inputs)
-    if request.runtime == "local":
+    if request.runtime == "local" and request.mode != "container":  # only a component knows its image
         return lambda observer: run_single(
             spec, parameters, inputs, settings, observer, mode=request.mode, use_cache=request.use_cache
         )

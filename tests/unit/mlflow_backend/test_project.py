@@ -129,3 +129,15 @@ def test_a_directory_outside_git(tmp_path: Path) -> None:
     assert fetch(f"file://{tmp_path}", None).directory == tmp_path
     with pytest.raises(UsageError, match="git repository"):
         fetch(str(tmp_path), "main")
+
+
+def test_the_environment_that_uv_makes_can_be_found() -> None:
+    """MLflow reads the paths in the file from the project's root, and fails on one that is not there."""
+    from mlflow.utils.environment import _PythonEnv
+    from mlflow.utils.virtualenv import _get_virtualenv_name
+
+    root = TESTS.parent
+    environment = _PythonEnv.from_yaml(str(root / "mlflow_project" / "python_env.yaml"))
+    assert _get_virtualenv_name(environment, root).startswith("mlflow-")
+    (own,) = [item for item in environment.dependencies if item.startswith("-e")]
+    assert (root / own.removeprefix("-e ").partition("[")[0] / "pyproject.toml").is_file()

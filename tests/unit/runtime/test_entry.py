@@ -76,13 +76,14 @@ def test_settings_of_a_runtime_come_over_those_of_the_file(home: Path, monkeypat
         "toy_steps:total",
         {"parts": "s3://bucket/data"},
         runtime="elsewhere",
+        mode="container",
         use_cache=False,
         sections={"kubeflow": {"host": "http://b"}},
     )
     prepare(request, load_settings())(Observer())
     ((extra, asked),) = seen
     assert extra["kubeflow"] == {"host": "http://b", "namespace": "n"}
-    assert (asked.use_cache, asked.on_interrupt) == (False, "cancel")
+    assert (asked.mode, asked.use_cache, asked.on_interrupt) == ("container", False, "cancel")
     assert asked.arguments == {"parts": "s3://bucket/data", "seconds": 0.0}
     assert [task.name for task in tasks_of(asked.pipeline.spec)] == ["importer", "total"]
 
