@@ -245,14 +245,14 @@ def test_the_command_line_waits_and_says_how_it_ended(project: Path, store: Stor
 
 
 def test_it_need_not_wait(project: Path, store: Store, home: Path) -> None:
-    words = [str(project), "-e", "line", "-b", BACKEND, "-P", "seconds=1", "--backend-config", '{"wait": false}']
+    words = [str(project), "-e", "make", "-b", BACKEND, "-P", "seconds=3", "--backend-config", '{"wait": false}']
     with process(words) as launcher:
         launcher.join(120)
         assert launcher.exitcode == 0
     (parent,) = store.parents()
     assert parent.info.status == "RUNNING", "it goes on by itself"
     until(lambda: store.states() == {"FINISHED"})
-    assert "making 10 numbers" in (home / "mlflow" / f"{parent.info.run_id}.log").read_text()
+    assert "making 3 numbers" in (home / "mlflow" / f"{parent.info.run_id}.log").read_text()
 
 
 # Whoever is told to stop, or killed, leaves the truth behind
@@ -299,6 +299,25 @@ def test_told_to_stop_it_stops_everything_first(project: Path, store: Store, num
         assert launcher.exitcode == code
         assert store.states() == {"KILLED"}, "the true state is there when the command returns"
         assert [item for item in below if item.is_running() and item.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.parametrize(("error", "state"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_an_error_before_the_work_begins(
+    project: Path, store: Store, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], state: str
+) -> None:
+    from intermodal.mlflow_backend.worker import Worker
+
+    begun: list[Worker] = []
+
+    def fail(worker: Worker, _permission: object) -> None:
+        begun.append(worker)
+        raise error("in between")
+
+    monkeypatch.setattr(Worker, "allow", fail)
+    with pytest.raises(error, match="in between"):
+        run(project, "make")
+    assert [item.info.status for item in store.runs()] == [state]
+    assert not begun[0].running
 
 
 def test_a_launcher_that_is_killed_takes_its_run_along(project: Path, store: Store) -> None:

@@ -102,10 +102,10 @@ class IntermodalBackend(AbstractBackend):
             else:
                 run_id = open_run(client, experiment_id, order.call.run_name, tags, order.values, _active())
             worker.allow(Permission(run_id, stays=order.config.wait is False))
-        except BaseException:
+        except BaseException as error:
             worker.stop()
             if run_id:
-                ensure_ended(client, run_id, "KILLED")
+                ensure_ended(client, run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             raise
         return IntermodalRun(client, run_id, worker)
 

@@ -10,6 +10,7 @@ import pytest
 from intermodal.core.config import Settings, load_settings
 from intermodal.core.registry import load_spec
 from intermodal.errors import UsageError
+from intermodal.runtime.base import RunRequest, open_runtime
 from intermodal.runtime.entry import EntryRequest, prepare
 from intermodal.runtime.graph import tasks_of
 from intermodal.runtime.observer import Observer
@@ -103,3 +104,15 @@ def test_a_pipeline_of_one_task() -> None:
     assert made.spec == again.spec, "the same pipeline again, so that its version on a server is used again"
     with pytest.raises(UsageError, match="on its own"):
         one_task_pipeline(load_spec("toy_steps:closing"), {})
+
+
+def test_its_input_comes_through_an_importer(settings: Settings) -> None:
+    first = prepare(EntryRequest("step", "toy_steps:make", {"n": "4"}, mode="in-process"), settings)(Observer())
+    uri = first.tasks[0].artifacts["data"]["uri"]
+    arguments = one_task_arguments({"seconds": 0.0}, {"parts": uri})
+    made = one_task_pipeline(load_spec("toy_steps:total"), arguments)
+    record = open_runtime("local", settings).run(RunRequest(made, arguments, mode="in-process"), Observer())
+    assert record.state == "SUCCEEDED", record.error
+    done = record.task("total")
+    assert done is not None
+    assert done.values == {"Output": 6}
