@@ -23,6 +23,7 @@ from intermodal.runtime.graph import GraphTask, tasks_of
 from intermodal.runtime.kubeflow.ending import finished, reopened
 from intermodal.runtime.kubeflow.follow import Follower
 from intermodal.runtime.kubeflow.parent import Parent
+from intermodal.runtime.kubeflow.patience import Refused
 from intermodal.runtime.kubeflow.render import check_reachable, render
 from intermodal.runtime.kubeflow.server import Server
 from intermodal.runtime.kubeflow.settings import kubeflow_settings
@@ -46,9 +47,10 @@ class KubeflowRuntime(Runtime):
 
     def run(self, request: RunRequest, observer: Observer) -> RunRecord:
         """See `Runtime.run`; a run to go on with is followed again, or has what failed repeated."""
-        check_reachable(self.kubeflow)
-        server = Server(self.kubeflow)
         record = self._first_record(request)
+        if not record.remote.get("run_id"):
+            self.check(request)
+        server = Server(self.kubeflow)
         record.save(self.settings.runs)
         observer.run_started(record)
         graph = tasks_of(request.pipeline.spec)
@@ -63,6 +65,9 @@ class KubeflowRuntime(Runtime):
             if cancel:
                 return self._stopped(server, record, graph, observer)
             raise self._left(record) from None
+        except Refused as refused:
+            self._never_began(record.run_id, refused)
+            raise
 
     def check(self, request: RunRequest) -> None:
         """See `Runtime.check`."""
@@ -133,6 +138,12 @@ class KubeflowRuntime(Runtime):
         if not (request.allow_mutable_tags or self.kubeflow.allow_mutable_tags):
             require_digests(rendered)
         return rendered
+
+    def _never_began(self, run_id: str, refused: Refused) -> None:
+        """The record of a run that the server did not want; one that it has is left as it stands there."""
+        record = find_record(self.settings.runs, run_id)
+        if not record.remote.get("run_id"):
+            finished(record, None, refused).save(self.settings.runs)
 
     def _noted(self, record: RunRecord, run: Any) -> RunRecord:
         """The record with the server's run in it."""
