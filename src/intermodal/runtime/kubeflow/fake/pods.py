@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from intermodal.runtime.kubeflow.fake.launcher import Places
@@ -42,7 +42,6 @@ class Pod:
         environment: Its variables.
         inputs: URIs that the launcher has downloaded for it.
         outputs: URIs that it may write.
-        service_account: Its service account.
     """
 
     name: str
@@ -52,7 +51,6 @@ class Pod:
     environment: Mapping[str, str]
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from intermodal.runtime.kubeflow.fake import recurring, resources, runs
+from intermodal.runtime.kubeflow.fake import experiments, pipelines, recurring, runs
 from intermodal.runtime.kubeflow.fake.answers import Refused, invalid
 from intermodal.runtime.kubeflow.fake.requests import Backend, Request
 
@@ -46,26 +46,26 @@ def clear_faults(backend: Backend, _request: Request) -> dict[str, Any]:
 
 _ROUTES: dict[str, Callable[[Backend, Request], Answer]] = {
     f"GET {_API}/healthz": healthz,
-    f"GET {_API}/experiments": resources.list_experiments,
-    f"POST {_API}/experiments": resources.create_experiment,
-    f"GET {_API}/experiments/{{id}}": resources.get_experiment,
-    f"DELETE {_API}/experiments/{{id}}": resources.delete_experiment,
-    f"POST {_API}/experiments/{{id}}:archive": resources.archive_experiment,
-    f"POST {_API}/experiments/{{id}}:unarchive": resources.unarchive_experiment,
-    f"GET {_API}/pipelines": resources.list_pipelines,
-    f"POST {_API}/pipelines": resources.create_pipeline,
-    f"POST {_API}/pipelines/create": resources.create_pipeline_and_version,
-    f"POST {_API}/pipelines/upload": resources.upload_pipeline,
-    f"POST {_API}/pipelines/upload_version": resources.upload_version,
-    f"GET {_API}/pipelines/names/{{name}}": resources.get_pipeline_by_name,
-    f"GET {_API}/pipelines/{{id}}": resources.get_pipeline,
-    f"PATCH {_API}/pipelines/{{id}}": resources.update_pipeline,
-    f"DELETE {_API}/pipelines/{{id}}": resources.delete_pipeline,
-    f"GET {_API}/pipelines/{{id}}/versions": resources.list_versions,
-    f"POST {_API}/pipelines/{{id}}/versions": resources.create_version,
-    f"GET {_API}/pipelines/{{id}}/versions/{{version}}": resources.get_version,
-    f"PATCH {_API}/pipelines/{{id}}/versions/{{version}}": resources.update_version,
-    f"DELETE {_API}/pipelines/{{id}}/versions/{{version}}": resources.delete_version,
+    f"GET {_API}/experiments": experiments.list_experiments,
+    f"POST {_API}/experiments": experiments.create_experiment,
+    f"GET {_API}/experiments/{{id}}": experiments.get_experiment,
+    f"DELETE {_API}/experiments/{{id}}": experiments.delete_experiment,
+    f"POST {_API}/experiments/{{id}}:archive": experiments.archive_experiment,
+    f"POST {_API}/experiments/{{id}}:unarchive": experiments.unarchive_experiment,
+    f"GET {_API}/pipelines": pipelines.list_pipelines,
+    f"POST {_API}/pipelines": pipelines.create_pipeline,
+    f"POST {_API}/pipelines/create": pipelines.create_pipeline_and_version,
+    f"POST {_API}/pipelines/upload": pipelines.upload_pipeline,
+    f"POST {_API}/pipelines/upload_version": pipelines.upload_version,
+    f"GET {_API}/pipelines/names/{{name}}": pipelines.get_pipeline_by_name,
+    f"GET {_API}/pipelines/{{id}}": pipelines.get_pipeline,
+    f"PATCH {_API}/pipelines/{{id}}": pipelines.update_pipeline,
+    f"DELETE {_API}/pipelines/{{id}}": pipelines.delete_pipeline,
+    f"GET {_API}/pipelines/{{id}}/versions": pipelines.list_versions,
+    f"POST {_API}/pipelines/{{id}}/versions": pipelines.create_version,
+    f"GET {_API}/pipelines/{{id}}/versions/{{version}}": pipelines.get_version,
+    f"PATCH {_API}/pipelines/{{id}}/versions/{{version}}": pipelines.update_version,
+    f"DELETE {_API}/pipelines/{{id}}/versions/{{version}}": pipelines.delete_version,
     f"GET {_API}/runs": runs.list_runs,
     f"POST {_API}/runs": runs.create_run,
     f"GET {_API}/runs/{{id}}": runs.get_run,

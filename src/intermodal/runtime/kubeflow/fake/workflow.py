@@ -17,7 +17,8 @@ from types import FrameType
 from typing import Any
 
 from intermodal.errors import Interrupted
-from intermodal.runtime.kubeflow.fake.conductor import Conductor, Job
+from intermodal.runtime.kubeflow.fake.attempts import Attempts, Job
+from intermodal.runtime.kubeflow.fake.conductor import Conductor
 from intermodal.runtime.kubeflow.fake.faults import POD_FAULTS, PodFaults
 from intermodal.runtime.kubeflow.fake.options import CONTAINER, FakeOptions
 from intermodal.runtime.kubeflow.fake.pods import LocalPods, Pods
@@ -59,11 +60,12 @@ def _conduct(job: Job, told: dict[str, Any], progress: Progress, tracking: NoTra
 
     spec = json_format.ParseDict(told["spec"], pipeline_spec_pb2.PipelineSpec())
     labels, pods = Labels(), _pods(job.options, job.run_id)
-    conductor = Conductor(job, pods, progress, labels, PodFaults(job.options.home / POD_FAULTS), tracking)
+    attempts = Attempts(job, pods, progress, PodFaults(job.options.home / POD_FAULTS), tracking)
+    conductor = Conductor(attempts, progress, labels, job.options)
     progress.move("root-driver", SUCCEEDED, "system-dag-driver")
     progress.move("root", RUNNING)
     well, stopped = False, False
-    with _stoppable(conductor), orchestrated(conductor.run_task, labels):
+    with _stoppable(attempts, pods), orchestrated(conductor.run_task, labels):
         changes: list[tuple[Any, str, Any]] = [
             (loops, "execute_task", conductor.entering(loops.execute_task)),
             (importer_handler, "run_importer", conductor.importing(importer_handler.run_importer)),
@@ -73,11 +75,10 @@ def _conduct(job: Job, told: dict[str, Any], progress: Progress, tracking: NoTra
                 well = run_pipeline(spec, told["arguments"], folder / "kfp")
         except (KeyboardInterrupt, Interrupted):
             stopped = True
-    if stopped or conductor.stopped:
+    if stopped or attempts.stopped:
         pods.stop()
         return CANCELED, ""
-    conductor.close(spec.root.dag)
-    progress.move("root", SUCCEEDED if well else FAILED)
+    conductor.close(spec.root.dag, "root", SUCCEEDED if well else FAILED)
     return (SUCCEEDED, "") if well else (FAILED, "\n".join(progress.failures()))
 
 
@@ -96,12 +97,13 @@ def _tracking(told: dict[str, Any], options: FakeOptions, progress: Progress) ->
 
 
 @contextlib.contextmanager
-def _stoppable(conductor: Conductor) -> Iterator[None]:
+def _stoppable(attempts: Attempts, pods: Pods) -> Iterator[None]:
     """SIGTERM stops the pods, then the run; once is enough."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        if not conductor.stopped:
-            conductor.terminate()
+        if not attempts.stopped:
+            attempts.stopped = True
+            pods.terminate()
             raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
