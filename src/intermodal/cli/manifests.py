@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from intermodal.cli.main import new_parser
-from intermodal.errors import DataRejected, UsageError
+from intermodal.errors import EXIT_DATA_REJECTED, EXIT_DONE, UsageError
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -20,10 +20,9 @@ def main(arguments: Sequence[str]) -> int:
         arguments: The words after the verb.
 
     Returns:
-        0.
+        0, or 3 when a check found something.
 
     Raises:
-        DataRejected: A check found something.
         UsageError: A file or folder is not there.
     """
     parser = new_parser("manifests")
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--lock", default="images.lock.json", help="pin: our images with their digests")
     parser.add_argument("--others", default="", help="pin: JSON of other images with tags, whose registry is asked")
     parser.add_argument("--file", default="k8s/components/images/kustomization.yaml", help="pin: the file to rewrite")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(list(arguments))
     return _check(options) if options.action == "check" else _pin(options)
 
 
@@ -51,9 +50,7 @@ def _check(options: argparse.Namespace) -> int:
             "\n".join(f"{item.check}: {item.what}: {item.sentence}" for item in found)
             or f"{len(documents)} objects, no findings"
         )
-    if found:
-        raise DataRejected("the manifests break rules", seen=f"{len(found)} findings in {len(documents)} objects")
-    return 0
+    return EXIT_DATA_REJECTED if found else EXIT_DONE
 
 
 def _pin(options: argparse.Namespace) -> int:

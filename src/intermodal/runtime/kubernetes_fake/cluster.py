@@ -190,7 +190,9 @@ class Cluster:
         return new
 
     def _place(self, address: Address, document: Document) -> None:
-        """Hold an object's name and namespace against its address."""
+        """Hold an object's name and namespace against its address; a kind that is not said is the address's."""
+        document.setdefault("apiVersion", address.kind.api_version)
+        document.setdefault("kind", address.kind.name)
         metadata = document.setdefault("metadata", {})
         for field, wanted in (("name", address.name), ("namespace", address.namespace)):
             said = metadata.get(field) or wanted

@@ -19,6 +19,7 @@ from intermodal.runtime.kubernetes_fake.fault import ApiFault
 from intermodal.runtime.kubernetes_fake.selection import selected
 
 _OBJECTS = re.compile(r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/(?P<rest>.+))?")
+_OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _WATCH_SECONDS = 30.0
 _POLL_SECONDS = 0.5
 
@@ -91,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.server.requests.append((self.command, self.path))
+        if self.path.startswith("/openapi/v2"):
+            self._send_bytes(200, b"", _OPENAPI_V2)  # an empty description: clients then ask for the kinds themselves
+            return
         try:
             code, document = self._result()
         except ApiFault as fault:
@@ -101,9 +105,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server's names
 
     def _send(self, code: int, document: Document) -> None:
-        body = json.dumps(document).encode()
+        self._send_bytes(code, json.dumps(document).encode(), "application/json")
+
+    def _send_bytes(self, code: int, body: bytes, content_type: str) -> None:
         self.send_response(code)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -117,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         if found is not None:
             return 200, found
         address = self._address(path)
-        if self.command == "GET" and query.get("watch") in ("1", "true"):
+        if self.command == "GET" and query.get("watch", "").lower() in ("1", "true"):
             self._watch(address, query)
             return 200, None
         if self.command == "GET":
@@ -129,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if "protobuf" in self.headers.get("Content-Type", ""):
-            raise ApiFault(415, "protobuf is not spoken here")
+            raise ApiFault(415, "protobuf is not spoken here: use kubectl apply -f or create -f, which send JSON")
         try:
             body = yaml.safe_load(raw) if raw else {}
         except yaml.YAMLError as error:
