@@ -163,7 +163,13 @@ def _work(task: Task, parts: KeyParts, staging: Path, started: float) -> CachedR
         mlflow_run_id=task.context.mlflow_run_id,
         seconds=round(time.monotonic() - started, 3),
     )
-    return CacheIndex(store).remember(result, task.context.task, replace=bool(_why_uncached(task, spec)))
+    replace = bool(_why_uncached(task, spec)) or _is_stale(task, spec)
+    return CacheIndex(store).remember(result, task.context.task, replace=replace)
+
+
+def _is_stale(task: Task, spec: StepSpec) -> bool:
+    """Whether what is remembered no longer stands, so that the new result must take its place."""
+    return bool(spec.needs.still_valid) and look_up(task)[1] is None
 
 
 def _inputs(task: Task) -> dict[str, list[ResolvedInput]]:
