@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from kfp.dsl import HTML, ClassificationMetrics, Dataset, Metrics, Model
+from kfp.dsl import HTML, ClassificationMetrics, Dataset, Markdown, Metrics, Model
 
 from intermodal.steps.evaluate import evaluate
 from intermodal.steps.register import register
@@ -25,6 +25,7 @@ class Evaluated:
     metrics: Metrics
     classification: ClassificationMetrics
     report: HTML
+    notes: Markdown
 
 
 def make_features(directory: Path, shift: str = "R") -> Dataset:
@@ -64,8 +65,10 @@ def evaluate_model(model: Model, features: Dataset, folder: Path, **parameters: 
         Metrics(name="metrics", uri=str(folder / "metrics"), metadata={}),
         ClassificationMetrics(name="classification", uri=str(folder / "classification"), metadata={}),
         HTML(name="report", uri=str(folder / "report.html"), metadata={}),
+        Markdown(name="notes", uri=str(folder / "notes.md"), metadata={}),
     )
-    evaluate(model, features, made.evaluation, made.metrics, made.classification, made.report, **parameters)
+    outputs = (made.evaluation, made.metrics, made.classification, made.report, made.notes)
+    evaluate(model, features, *outputs, **parameters)
     return made
 
 
@@ -75,5 +78,7 @@ def register_model(
     """Call `register`."""
     registration = Dataset(name="registration", uri=str(folder / "registration"), metadata={})
     metrics = Metrics(name="metrics", uri=str(folder / "metrics"), metadata={})
-    register(model, evaluation, features, registration, metrics, **parameters)
+    report = HTML(name="report", uri=str(folder / "registration.html"), metadata={})
+    notes = Markdown(name="notes", uri=str(folder / "registration.md"), metadata={})
+    register(model, evaluation, features, registration, metrics, report, notes, **parameters)
     return registration, metrics

@@ -21,6 +21,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.first: dict[str, Any] = {}
         own = {"INTERMODAL_HOME": str(path / "home"), "MLFLOW_TRACKING_URI": f"sqlite:///{path}/mlflow.db"}
         self.environment = {**os.environ, **own}
 
@@ -57,7 +58,57 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     assert content(first, "drift.findings", "drift.json")["verdict"] == "no reference"
     decision = content(first, registration_of(first), "registration.json")
     assert decision["decision"] == "accepted", decision["reasons"]
+    home.first = first
     return home
+
+
+def published(home: Home, kind: str) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """What the first run gave the launcher to publish: "task.artifact" → (its path, its metadata), of one KFP type."""
+    found = {}
+    for folder in (home.path / "home" / "runs" / home.first["run_id"] / "tasks").iterdir():
+        asked = json.loads((folder / "executor_input.json").read_text())["outputs"]["artifacts"]
+        told = json.loads((folder / "kfp" / "executor_output.json").read_text())["artifacts"]
+        for name, value in asked.items():
+            if value["artifacts"][0]["type"]["schemaTitle"] == f"system.{kind}":
+                artifact = told[name]["artifacts"][0]
+                found[f"{folder.name}.{name}"] = (Path(artifact["uri"]), artifact.get("metadata", {}))
+    return found
+
+
+def test_the_kubeflow_ui_gets_confusion_matrix_and_roc_curve(home: Home) -> None:
+    ((name, (_path, metadata)),) = published(home, "ClassificationMetrics").items()
+    assert name == "evaluate-2.classification"
+    matrix, points = metadata["confusionMatrix"], metadata["confidenceMetrics"]
+    assert [item["displayName"] for item in matrix["annotationSpecs"]] == ["1", "2", "3", "4", "5"]
+    assert [len(row["row"]) for row in matrix["rows"]] == [5] * 5
+    rows = content(home.first, "evaluate-2.evaluation", "evaluation.json")["rows"]
+    assert sum(sum(row["row"]) for row in matrix["rows"]) == rows
+    for rate in ("recall", "falsePositiveRate"):
+        values = [point[rate] for point in points]
+        assert (values[0], values[-1]) == (0.0, 1.0)
+        assert values == sorted(values)
+    thresholds = [point["confidenceThreshold"] for point in points]
+    assert thresholds == sorted(thresholds, reverse=True)
+
+
+def test_the_kubeflow_ui_gets_numbers_pages_and_notes_of_every_step(home: Home) -> None:
+    numbers, pages, notes = (published(home, kind) for kind in ("Metrics", "HTML", "Markdown"))
+    done = {task for task, state in states(home.first).items() if state == "SUCCEEDED"}
+    assert {name.partition(".")[0] for name in numbers} == done
+    for _path, metadata in numbers.values():
+        values = {key: value for key, value in metadata.items() if not key.startswith("intermodal")}
+        assert values
+        assert all(isinstance(value, int | float) for value in values.values()), values
+    telling = {"validate", "drift", "baseline", "evaluate-2", "register-2"}
+    assert {name.partition(".")[0] for name in pages} == telling
+    assert {name.partition(".")[0] for name in notes} == telling
+    for start, found in (("<!doctype html>", pages), ("# ", notes)):
+        for name, (path, _metadata) in found.items():
+            text = path.read_text()
+            assert text.startswith(start), name
+            # The link to MLflow differs from run to run: were it in the file, the digest would too.
+            assert home.first["run_id"] not in text, name
+            assert home.first["mlflow_run_id"] not in text, name
 
 
 def test_reviews_of_the_same_kind_train_nothing(home: Home) -> None:
@@ -65,7 +116,7 @@ def test_reviews_of_the_same_kind_train_nothing(home: Home) -> None:
     found = content(run, "drift.findings", "drift.json")
     assert (found["verdict"], len(found["shifts"])) == ("stable", 4)
     assert states(run)["featurize"] == states(run)["register"] == "SKIPPED"
-    assert "No drift" in Path(run["artifacts"]["drift.summary"]["uri"]).read_text()
+    assert "No drift" in Path(run["artifacts"]["drift.notes"]["uri"]).read_text()
 
 
 def test_reviews_of_another_kind_train_a_candidate_for_the_gate(home: Home) -> None:

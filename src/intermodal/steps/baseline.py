@@ -1,6 +1,6 @@
 """The step `baseline`: what every result is compared with."""
 
-from kfp.dsl import Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Model, Output
 
 from intermodal.core.step import step
 
@@ -11,6 +11,8 @@ def baseline(
     model: Output[Model],
     curves: Output[Dataset],
     metrics: Output[Metrics],
+    report: Output[HTML],
+    notes: Output[Markdown],
     regularisation: float = 2.0,
     min_texts: int = 2,
     seed: int = 7,
@@ -22,12 +24,15 @@ def baseline(
         model: A directory with `predictor.py` and `model.json` that needs NumPy alone.
         curves: The validation scores, as `curves.parquet`.
         metrics: Accuracy, loss and quadratic weighted kappa on the validation split.
+        report: The curves as a page.
+        notes: The scores as Markdown.
         regularisation: Inverse strength of the regularisation, scikit-learn's C.
         min_texts: In how many reviews a word or pair must occur to count.
         seed: Of the order in which the solver visits the reviews.
     """
     from pathlib import Path
 
+    from intermodal.report.training_output import Told, write_training
     from intermodal.text.baseline_training import Regression, train_baseline
     from intermodal.text.curves import Curves
 
@@ -36,5 +41,6 @@ def baseline(
     trained = train_baseline(Path(features.path), features.metadata, regression, Path(model.path), points)
     model.metadata.update(trained.metadata)
     curves.metadata["rows"] = points.write(Path(curves.path))
+    write_training(report.path, notes.path, Told("baseline", points.series(), trained.metrics, trained.metadata))
     for name, value in trained.metrics.items():
         metrics.log_metric(name, value)

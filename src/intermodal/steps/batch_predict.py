@@ -16,7 +16,7 @@ def batch_predict(
     reviews: Input[Dataset],
     predictions: Output[Dataset],
     report: Output[HTML],
-    summary: Output[Markdown],
+    notes: Output[Markdown],
     metrics: Output[Metrics],
     model: Input[Model] = None,  # type: ignore[assignment]  # KFP: an optional input's default is None
     model_uri: str = "models:/reviews@champion",
@@ -28,7 +28,7 @@ def batch_predict(
         predictions: Parquet with review_id, product_category, star_rating, rating, confidence, p1 … p5; reviews
             without a text get no rating.
         report: Predicted ratings and confidence as a page.
-        summary: The counts as Markdown.
+        notes: The counts as Markdown.
         metrics: Reviews by predicted rating, mean rating, and how often it is the rating that the author gave.
         model: A trained model; when given, `model_uri` is not used.
         model_uri: models:/NAME@ALIAS or models:/NAME/VERSION in the MLflow model registry.
@@ -58,6 +58,6 @@ def batch_predict(
     lead = f"{account.rated:,} of {account.rows:,} reviews rated by {facts.get('kind') or 'a model'}, {digest[:12]}"
     found = account.metrics()
     write_page(report.path, build_batch_page(account.ratings, account.confidence, account.categories, lead))
-    write_page(summary.path, markdown_summary("Batch prediction", found, lead))
+    write_page(notes.path, markdown_summary("Batch prediction", found, lead))
     for name, value in found.items():
         metrics.log_metric(name, value)

@@ -15,7 +15,7 @@ def choose(
     evaluation: Output[Dataset],
     choice: Output[Dataset],
     report: Output[HTML],
-    summary: Output[Markdown],
+    notes: Output[Markdown],
     metrics: Output[Metrics],
     third_model: Input[Model] = None,  # type: ignore[assignment]  # KFP: an optional input's default is None
     third_evaluation: Input[Dataset] = None,  # type: ignore[assignment]
@@ -33,7 +33,7 @@ def choose(
         evaluation: Its evaluation, likewise.
         choice: `choice.json`: the ranking with all scores.
         report: The ranking as a page.
-        summary: The ranking as Markdown.
+        notes: The ranking as Markdown.
         metrics: The score of every model, and the place of the best in the order given.
         third_model: A third one, if there is one.
         third_evaluation: Output of `evaluate` for it.
@@ -71,7 +71,7 @@ def choose(
     choice.metadata.update(best=best.name, metric=metric)
     rows = [{name: item[name] for name in ("place", "name", "kind", metric)} for item in ranking]
     write_page(report.path, build_choice_page(ranking, metric))
-    write_page(summary.path, markdown_table(f"{best.name} is the best by {metric}", rows))
+    write_page(notes.path, markdown_table(f"{best.name} is the best by {metric}", rows))
     metrics.log_metric("chosen", contenders.index(best) + 1)
     for item in ranked:
         metrics.log_metric(f"{item.name}_{metric}", item.scores[metric])

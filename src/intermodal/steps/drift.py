@@ -16,7 +16,7 @@ def drift(
     reviews: Input[Dataset],
     findings: Output[Dataset],
     report: Output[HTML],
-    summary: Output[Markdown],
+    notes: Output[Markdown],
     metrics: Output[Metrics],
     reference: Input[Dataset] = None,  # type: ignore[assignment]  # KFP: an optional input's default is None
     registered_model: str = "reviews",
@@ -33,7 +33,7 @@ def drift(
         reviews: The new reviews, as `ingest` or `validate` writes them.
         findings: `drift.json`: every measure with its threshold, and the counts behind it.
         report: The measures and distributions as a page.
-        summary: The verdict as Markdown.
+        notes: The verdict as Markdown.
         metrics: Every measure.
         reference: Output of `featurize` to compare with, instead of what the registered model carries.
         registered_model: Name in the MLflow model registry, whose champion carries counts of its training data.
@@ -71,7 +71,7 @@ def drift(
     findings.metadata.update(verdict=verdict, rows=current["rows"])
     write_page(report.path, build_drift_page(shifts, known or {}, current, sentence))
     shown = [{name: item[name] for name in ("name", "measure", "value", "threshold", "drifted")} for item in shifts]
-    write_page(summary.path, markdown_table(sentence, shown))
+    write_page(notes.path, markdown_table(sentence, shown))
     metrics.log_metric("rows", current["rows"])
     metrics.log_metric("drifted", float(verdict != "stable"))
     for shift in shifts:

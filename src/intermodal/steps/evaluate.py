@@ -1,6 +1,6 @@
 """The step `evaluate`: what a model is worth on the held-out split."""
 
-from kfp.dsl import HTML, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, ClassificationMetrics, Dataset, Input, Markdown, Metrics, Model, Output
 
 from intermodal.core.step import step
 
@@ -13,6 +13,7 @@ def evaluate(
     metrics: Output[Metrics],
     classification: Output[ClassificationMetrics],
     report: Output[HTML],
+    notes: Output[Markdown],
     split: str = "test",
     worst: int = 100,
     bins: int = 15,
@@ -26,6 +27,7 @@ def evaluate(
         metrics: The main
         classification: Confusion matrix and macro-averaged ROC curve, for the Kubeflow UI.
         report: The scores as a page.
+        notes: The scores and the weakest ratings as Markdown.
         split: Which split to score on.
         worst: How many of the worst errors to keep.
         bins: Bins of confidence for the calibration.
@@ -34,6 +36,7 @@ def evaluate(
 
     from intermodal.core.events import log_progress
     from intermodal.report.kfp_visuals import fill_classification, macro_roc, write_page
+    from intermodal.report.notes import evaluation_notes
     from intermodal.report.page import build_evaluation_page
     from intermodal.text.answers import predictions, worst_errors, write_evaluation
     from intermodal.text.evaluation import evaluate_scored, headline, score
@@ -59,3 +62,4 @@ def evaluate(
     )
     shown = {**found, "name": kind or "model", "worst_errors": errors.to_pylist()}
     write_page(report.path, build_evaluation_page([shown]))
+    write_page(notes.path, evaluation_notes(found))

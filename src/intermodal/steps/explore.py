@@ -1,13 +1,18 @@
 """The step `explore`: look at the reviews before anything is done to them."""
 
-from kfp.dsl import HTML, Dataset, Input, Metrics, Output
+from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Output
 
 from intermodal.core.step import step
 
 
 @step(image="core", cpu="2", memory="2Gi")
 def explore(
-    reviews: Input[Dataset], profile: Output[Dataset], report: Output[HTML], metrics: Output[Metrics], top: int = 10
+    reviews: Input[Dataset],
+    profile: Output[Dataset],
+    report: Output[HTML],
+    metrics: Output[Metrics],
+    notes: Output[Markdown],
+    top: int = 10,
 ) -> None:
     """Profile the reviews: ratings, categories, years, lengths, helpful votes, products, gaps.
 
@@ -16,6 +21,7 @@ def explore(
         profile: Directory with `profile.json`: every count behind the plots.
         report: The plots as one self-contained page.
         metrics: Rows, mean rating, share of verified purchases, median words.
+        notes: The same with the ratings and categories, as Markdown.
         top: Number of most reviewed products, and of categories listed by name; from 1.
     """
     import json
@@ -24,6 +30,7 @@ def explore(
     from intermodal.core.events import log_progress
     from intermodal.errors import UsageError
     from intermodal.report.kfp_visuals import write_page
+    from intermodal.report.notes import profile_notes
     from intermodal.report.page import build_profile_page
     from intermodal.report.profiling import profile_reviews
 
@@ -35,6 +42,7 @@ def explore(
     with open(os.path.join(profile.path, "profile.json"), "w", encoding="utf-8", newline="\n") as file:
         json.dump(found, file, indent=1, ensure_ascii=False, allow_nan=False)
     write_page(report.path, build_profile_page(found))
+    write_page(notes.path, profile_notes(found))
     profile.metadata["rows"] = found["rows"]
     metrics.log_metric("rows", found["rows"])
     metrics.log_metric("mean_rating", found["rating"]["mean"] or 0.0)

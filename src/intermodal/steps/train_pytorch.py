@@ -1,6 +1,6 @@
 """The step `train_pytorch`: fine-tune a BERT-family checkpoint on reviews."""
 
-from kfp.dsl import Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Model, Output
 
 from intermodal.core.step import step
 
@@ -11,6 +11,8 @@ def train_pytorch(
     model: Output[Model],
     curves: Output[Dataset],
     metrics: Output[Metrics],
+    report: Output[HTML],
+    notes: Output[Markdown],
     checkpoint: str = "",
     strategy: str = "auto",
     epochs: int = 0,
@@ -30,6 +32,8 @@ def train_pytorch(
         model: A directory that stands alone: `predictor.py`, `model.json`, safetensors, tokenizer, vocabulary.
         curves: Loss by step and validation scores by epoch, as `curves.parquet`.
         metrics: Accuracy, loss and quadratic weighted kappa on the validation split.
+        report: The curves as a page.
+        notes: The scores as Markdown.
         checkpoint: BERT, RoBERTa or DistilBERT: empty for the embedded MiniLM, a local directory, or a hub name.
         strategy: auto (best for its time on a CPU), top_layers, full, lora or freeze.
         epochs: Passes over the training reviews; 0 for the strategy's own number.
@@ -47,6 +51,7 @@ def train_pytorch(
     from intermodal.text.compute import prepare_threads
 
     prepare_threads()
+    from intermodal.report.training_output import Told, write_training
     from intermodal.text.curves import Curves
     from intermodal.text.encoder_training import PyTorch
     from intermodal.text.training import Options, train_model
@@ -59,5 +64,6 @@ def train_pytorch(
     trained = train_model(Path(features.path), features.metadata, options, learner, Path(model.path), points)
     model.metadata.update(trained.metadata)
     curves.metadata["rows"] = points.write(Path(curves.path))
+    write_training(report.path, notes.path, Told("train_pytorch", points.series(), trained.metrics, trained.metadata))
     for name, value in trained.metrics.items():
         metrics.log_metric(name, value)

@@ -1,6 +1,6 @@
 """The step `train_tensorflow`: fine-tune a BERT-family checkpoint on reviews, with TensorFlow."""
 
-from kfp.dsl import Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Model, Output
 
 from intermodal.core.step import step
 
@@ -11,6 +11,8 @@ def train_tensorflow(
     model: Output[Model],
     curves: Output[Dataset],
     metrics: Output[Metrics],
+    report: Output[HTML],
+    notes: Output[Markdown],
     checkpoint: str = "",
     strategy: str = "auto",
     epochs: int = 0,
@@ -28,6 +30,8 @@ def train_tensorflow(
         model: As train_pytorch's, with the encoder as transformers writes it: config.json and model.safetensors.
         curves: Loss by step and validation scores by epoch, as `curves.parquet`.
         metrics: Accuracy, loss and quadratic weighted kappa on the validation split.
+        report: The curves as a page.
+        notes: The scores as Markdown.
         checkpoint: BERT or DistilBERT: empty for the embedded MiniLM, a local directory, or a hub name.
         strategy: auto (best for its time on a CPU), top_layers, full or freeze.
         epochs: Passes over the training reviews; 0 for the strategy's own number.
@@ -40,6 +44,7 @@ def train_tensorflow(
     """
     from pathlib import Path
 
+    from intermodal.report.training_output import Told, write_training
     from intermodal.text.curves import Curves
     from intermodal.text.keras_learner import KerasHub
     from intermodal.text.training import Options, train_model
@@ -50,5 +55,8 @@ def train_tensorflow(
     trained = train_model(Path(features.path), features.metadata, options, KerasHub(), Path(model.path), points)
     model.metadata.update(trained.metadata)
     curves.metadata["rows"] = points.write(Path(curves.path))
+    write_training(
+        report.path, notes.path, Told("train_tensorflow", points.series(), trained.metrics, trained.metadata)
+    )
     for name, value in trained.metrics.items():
         metrics.log_metric(name, value)

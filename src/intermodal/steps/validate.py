@@ -1,6 +1,6 @@
 """Check reviews against a suite of data-quality checks, and part clean rows from bad ones."""
 
-from kfp.dsl import HTML, Dataset, Input, Metrics, Output
+from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Output
 
 from intermodal.core.step import step
 
@@ -13,6 +13,7 @@ def validate(
     report: Output[Dataset],
     summary: Output[HTML],
     metrics: Output[Metrics],
+    notes: Output[Markdown],
     checks: dict = {},  # type: ignore[type-arg]  # noqa: B006 - KFP reads the default, nothing writes to it
     quarantine_level: str = "Error",
 ) -> None:
@@ -25,6 +26,7 @@ def validate(
         report: validation.json: every constraint with its value, its failing rows and samples of them.
         summary: The report as a page.
         metrics: Rows, clean and quarantined rows, failed constraints, and every metric of a column.
+        notes: The outcome and what fails, as Markdown.
         checks: Suite of checks in Deequ's vocabulary, {"checks": [{"level": "Error", "description": "…",
             "constraints": [{"method": "isComplete", "column": "review_id"}]}]}; empty for that of reviews.
         quarantine_level: Lowest level of check whose failing rows are quarantined: Error or Warning.
@@ -39,6 +41,8 @@ def validate(
     from intermodal.quality.review_suite import review_suite
     from intermodal.quality.suite import read_level, read_suite
     from intermodal.quality.verification import check_names, nothing_left, rejection, verify
+    from intermodal.report.kfp_visuals import write_page
+    from intermodal.report.notes import validation_notes
 
     level: Level = read_level(quarantine_level)
     suite = read_suite(checks) if checks else review_suite()
@@ -51,6 +55,7 @@ def validate(
     rejects = find_rejects(engine.source, verification.rejecting(level))
     document = to_document(verification, rejects.by_constraint, level)
     write_report(document, Path(report.path), Path(summary.path))
+    write_page(notes.path, validation_notes(document))
     for name, value in final_metrics(document).items():
         metrics.log_metric(name, value)
     log_progress(2, 4, "stages", "writing the quarantine")

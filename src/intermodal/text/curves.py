@@ -28,6 +28,13 @@ class Curves:
         for series, value in values.items():
             self.add(series, step, value)
 
+    def series(self) -> dict[str, list[tuple[float, float]]]:
+        """Points (step, value) of each curve."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for series, step, value in self._points:
+            found.setdefault(series, []).append((step, value))
+        return found
+
     def write(self, directory: Path) -> int:
         """Write `curves.parquet`: series, step, value.
 

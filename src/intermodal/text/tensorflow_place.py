@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 
 from intermodal.errors import UsageError
 from intermodal.text.compute import available_processors
@@ -19,12 +21,13 @@ def prepare_tensorflow(seed: int) -> None:
     Raises:
         UsageError: TensorFlow or KerasHub is not installed, or Keras runs on another backend in this process.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its greetings are no news to who follows a step
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings are no news to who follows a step
     _choose_backend()
     try:
-        import keras
-        import keras_hub  # noqa: F401
-        import tensorflow as tf
+        with _without_greetings():
+            import keras
+            import keras_hub  # noqa: F401
+            import tensorflow as tf
     except ModuleNotFoundError as error:
         raise UsageError(
             "this step needs TensorFlow and KerasHub",
@@ -36,6 +39,26 @@ def prepare_tensorflow(seed: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def _without_greetings() -> Iterator[None]:
+    """Hold back what TensorFlow's libraries write about missing GPUs while they load; no setting reaches that.
+
+    It is written after all where loading fails.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb") as before:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            before.write(held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(before.fileno(), 2)
 
 
 def _choose_backend() -> None:

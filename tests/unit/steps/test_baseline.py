@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kfp.dsl import Dataset, Metrics, Model
+from kfp.dsl import HTML, Dataset, Markdown, Metrics, Model
 
 from intermodal.errors import DataRejected, UsageError
 from intermodal.steps.baseline import baseline
@@ -27,7 +27,10 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def run(features: Dataset, folder: Path, **parameters: object) -> tuple[Model, Metrics]:
     model = Model(name="model", uri=str(folder / "model"), metadata={})
     metrics = Metrics(name="metrics", uri=str(folder / "metrics"), metadata={})
-    baseline(features, model, Dataset(name="curves", uri=str(folder / "curves"), metadata={}), metrics, **parameters)
+    curves = Dataset(name="curves", uri=str(folder / "curves"), metadata={})
+    report = HTML(name="report", uri=str(folder / "report.html"), metadata={})
+    notes = Markdown(name="notes", uri=str(folder / "notes.md"), metadata={})
+    baseline(features, model, curves, metrics, report, notes, **parameters)
     return model, metrics
 
 

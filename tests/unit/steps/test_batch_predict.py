@@ -29,10 +29,10 @@ def reviews(folder: Path, bodies: list[str | None], stars: list[int]) -> Dataset
 
 
 def run(given: Dataset, folder: Path, model: Model | None, **parameters: str) -> tuple[Dataset, Metrics, str, str]:
-    kinds = {"predictions": Dataset, "report": HTML, "summary": Markdown, "metrics": Metrics}
+    kinds = {"predictions": Dataset, "report": HTML, "notes": Markdown, "metrics": Metrics}
     made = {name: kind(name=name, uri=str(folder / name), metadata={}) for name, kind in kinds.items()}
     batch_predict(given, **made, model=model, **parameters)  # type: ignore[arg-type]
-    page, text = (Path(made[name].path).read_text() for name in ("report", "summary"))
+    page, text = (Path(made[name].path).read_text() for name in ("report", "notes"))
     return made["predictions"], made["metrics"], page, text
 
 

@@ -23,7 +23,7 @@ def contender(folder: Path, features: Dataset, words: dict[str, int]) -> tuple[M
 
 
 def run(folder: Path, *pairs: tuple[Model, Dataset], **parameters: object) -> dict[str, object]:
-    kinds = {"model": Model, "evaluation": Dataset, "choice": Dataset, "report": HTML, "summary": Markdown}
+    kinds = {"model": Model, "evaluation": Dataset, "choice": Dataset, "report": HTML, "notes": Markdown}
     made = {name: kind(name=name, uri=str(folder / name), metadata={}) for name, kind in kinds.items()}
     made["metrics"] = Metrics(name="metrics", uri=str(folder / "metrics"), metadata={})
     third = {"third_model": pairs[2][0], "third_evaluation": pairs[2][1]} if len(pairs) > 2 else {}
@@ -50,7 +50,7 @@ def test_the_best_is_copied_with_its_digest(features: Dataset, tmp_path: Path) -
     ).read_bytes()
     assert made["metrics"].metadata["chosen"] == 2
     assert made["metrics"].metadata["best_accuracy"] > made["metrics"].metadata["worse_accuracy"]
-    assert "best is the best by accuracy" in Path(made["summary"].path).read_text()
+    assert "best is the best by accuracy" in Path(made["notes"].path).read_text()
     assert "best is the best of 2" in Path(made["report"].path).read_text()
 
 

@@ -18,12 +18,12 @@ def artifact(kind, directory, name):
 
 @pytest.fixture
 def call(tmp_path):
-    from kfp.dsl import HTML, Dataset, Metrics
+    from kfp.dsl import HTML, Dataset, Markdown, Metrics
 
     def run(reviews, **parameters):
         outputs = {
             name: artifact(kind, tmp_path, name)
-            for name, kind in (("profile", Dataset), ("report", HTML), ("metrics", Metrics))
+            for name, kind in (("profile", Dataset), ("report", HTML), ("metrics", Metrics), ("notes", Markdown))
         }
         explore(reviews=Dataset(name="reviews", uri=str(reviews), metadata={}), **outputs, **parameters)
         return outputs
@@ -94,7 +94,7 @@ def test_it_is_a_step_with_documented_parameters():
 
     spec = spec_of(explore)
     assert [slot.name for slot in spec.inputs] == ["reviews"]
-    assert [slot.name for slot in spec.outputs] == ["profile", "report", "metrics"]
+    assert [slot.name for slot in spec.outputs] == ["profile", "report", "metrics", "notes"]
     assert [(p.name, p.default) for p in spec.parameters] == [("top", 10)]
     assert all(item.doc for item in (*spec.inputs, *spec.outputs, *spec.parameters))
 

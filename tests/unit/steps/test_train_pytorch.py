@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from kfp.dsl import Dataset, Metrics, Model
+from kfp.dsl import HTML, Dataset, Markdown, Metrics, Model
 
 from intermodal.errors import DataRejected, UsageError
 from intermodal.steps.train_pytorch import train_pytorch
@@ -45,7 +45,9 @@ def run(features: Dataset, folder: Path, **parameters: object) -> Made:
         Dataset(name="curves", uri=str(folder / "curves"), metadata={}),
         Metrics(name="metrics", uri=str(folder / "metrics"), metadata={}),
     )
-    train_pytorch(features, made.model, made.curves, made.metrics, **parameters)
+    report = HTML(name="report", uri=str(folder / "report.html"), metadata={})
+    notes = Markdown(name="notes", uri=str(folder / "notes.md"), metadata={})
+    train_pytorch(features, made.model, made.curves, made.metrics, report, notes, **parameters)
     return made
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from kfp.dsl import Dataset, Metrics, Model
+from kfp.dsl import HTML, Dataset, Markdown, Metrics, Model
 
 from candidates import evaluate_model
 from intermodal.errors import UsageError
@@ -30,7 +30,9 @@ def run(features: Dataset, folder: Path, **parameters: object) -> tuple[Model, M
     model = Model(name="model", uri=str(folder / "model"), metadata={})
     curves = Dataset(name="curves", uri=str(folder / "curves"), metadata={})
     metrics = Metrics(name="metrics", uri=str(folder / "metrics"), metadata={})
-    train_tensorflow(features, model, curves, metrics, **parameters)  # type: ignore[arg-type]
+    report = HTML(name="report", uri=str(folder / "report.html"), metadata={})
+    notes = Markdown(name="notes", uri=str(folder / "notes.md"), metadata={})
+    train_tensorflow(features, model, curves, metrics, report, notes, **parameters)  # type: ignore[arg-type]
     return model, metrics
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from kfp.dsl import HTML, Dataset, Metrics
+from kfp.dsl import HTML, Dataset, Markdown, Metrics
 
 from intermodal.core.step import spec_of
 from intermodal.errors import DataRejected, UsageError
@@ -30,7 +30,7 @@ class Run:
 
     def __init__(self, folder: Path, **parameters) -> None:
         kinds = {"reviews": Dataset, "clean": Dataset, "quarantine": Dataset, "report": Dataset}
-        kinds |= {"summary": HTML, "metrics": Metrics}
+        kinds |= {"summary": HTML, "metrics": Metrics, "notes": Markdown}
         self.folder = folder
         self.artifacts = {name: kind(name=name, uri=str(folder / name), metadata={}) for name, kind in kinds.items()}
         self.error: Exception | None = None
@@ -259,7 +259,7 @@ def test_two_runs_write_equal_bytes(tmp_path):
 def test_its_signature_is_one_that_kfp_can_carry():
     spec = spec_of(validate)
     assert [slot.name for slot in spec.inputs] == ["reviews"]
-    assert [slot.name for slot in spec.outputs] == ["clean", "quarantine", "report", "summary", "metrics"]
+    assert [slot.name for slot in spec.outputs] == ["clean", "quarantine", "report", "summary", "metrics", "notes"]
     assert {item.name: item.default for item in spec.parameters} == {"checks": {}, "quarantine_level": "Error"}
     assert all(item.doc for item in (*spec.parameters, *spec.inputs, *spec.outputs))
 
