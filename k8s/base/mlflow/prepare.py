@@ -5,18 +5,20 @@ with the connection, so a pod that is killed here holds up nobody.
 """
 
 import os
-import subprocess
-import sys
 
 import sqlalchemy
-
-from intermodal.tracking.store_init import ensure_store
+from mlflow.server.auth.db.utils import migrate_if_needed as migrate_accounts
+from mlflow.store.db.utils import _upgrade_db
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 LOCK = 20_260_001  # any number that nothing else on this server locks
 URI = os.environ["MLFLOW_BACKEND_STORE_URI"]
 
-with sqlalchemy.create_engine(URI).connect() as connection:
+engine = sqlalchemy.create_engine(URI)
+with engine.connect() as connection:
     connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({LOCK})"))
-    ensure_store(URI)
-    for command in (["mlflow", "db", "upgrade", URI], ["mlflow.server.auth", "db", "upgrade", "--url", URI]):
-        subprocess.run([sys.executable, "-m", *command], check=True)
+    if sqlalchemy.inspect(engine).has_table("experiments"):
+        _upgrade_db(engine)  # what `mlflow db upgrade` calls
+    SqlAlchemyStore(URI, "mlflow-artifacts:/").engine.dispose()  # makes the tables of an empty database
+    migrate_accounts(engine, "head")
+print("the database is ready")
