@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from intermodal.runtime.kubeflow.fake.launcher import LauncherFailed, Places, path_of
 from intermodal.runtime.kubeflow.fake.options import FakeOptions
 from intermodal.runtime.kubeflow.fake.pods import Pod, Pods, Watch
+from intermodal.runtime.kubeflow.fake.reaper import Reaper
 
 LABEL = "intermodal.kubeflow-fake"
 _ROOT = "minio://mlpipeline/v2/artifacts"
@@ -52,12 +51,7 @@ class ContainerPods(Pods):
             self._client.ping()
         except (docker.errors.DockerException, OSError) as error:
             raise LauncherFailed(f"no container engine answers: {error}") from error
-        # Held open as long as this process lives, however it ends: see reaper.py.
-        self._reaper = subprocess.Popen(
-            [sys.executable, "-m", "intermodal.runtime.kubeflow.fake.reaper", self._label],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._reaper = Reaper(self._label)
 
     def root(self, given: str) -> str:
         """See `Pods.root`."""

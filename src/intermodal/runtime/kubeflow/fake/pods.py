@@ -13,6 +13,7 @@ from pathlib import Path
 
 from intermodal.runtime.kubeflow.fake.launcher import Places
 from intermodal.runtime.kubeflow.fake.options import FakeOptions
+from intermodal.runtime.kubeflow.fake.reaper import Reaper
 from intermodal.runtime.local.processes import Processes
 
 # Before the command itself: the folder it works in, and SIGKILL when the process that started it is gone,
@@ -99,6 +100,7 @@ class LocalPods(Pods):
     def __init__(self, options: FakeOptions) -> None:
         super().__init__(options)
         self._processes = Processes(options.grace)
+        self._reaper = Reaper()
         self._numbers: dict[str, int] = {}
 
     def root(self, given: str) -> str:
@@ -131,8 +133,11 @@ class LocalPods(Pods):
 
         def started(number: int) -> None:
             self._numbers[pod.name] = number
+            self._reaper.started(number)
 
-        return self._processes.run(command, environment, pod.log, watch, started)
+        code = self._processes.run(command, environment, pod.log, watch, started)
+        self._reaper.ended(self._numbers.pop(pod.name))
+        return code
 
     def kill(self, pod: Pod) -> None:
         """See `Pods.kill`."""
