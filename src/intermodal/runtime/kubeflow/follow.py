@@ -34,6 +34,7 @@ class Follower:
         outcomes: Gives the outcomes that tasks left in the store so far.
         runs: Directory with one folder a run.
         observer: Who is told.
+        stale: Marks of nodes that a repetition replaces, but the server may still show for a moment.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Follower:
         outcomes: Outcomes,
         runs: Path,
         observer: Observer,
+        stale: frozenset[str] = frozenset(),
     ) -> None:
         self.record = record
         self._names = [item.name for item in graph]
@@ -52,6 +54,7 @@ class Follower:
         self._outcomes = outcomes
         self._runs = runs
         self._observer = observer
+        self._stale = stale
         self._ended: set[str] = {task.name for task in record.tasks if task.state not in _UNDERWAY}
         self._begun: set[str] = {task.name for task in record.tasks if task.state != PENDING}
         self._pods: dict[str, tuple[str, ...]] = {}
@@ -78,7 +81,7 @@ class Follower:
     def look(self) -> Any:
         """Look once; the server's run."""
         run = self._server.run(self.record.remote["run_id"])
-        seen = seen_tasks(run, self._names, self._loops)
+        seen = [item for item in seen_tasks(run, self._names, self._loops) if item.mark not in self._stale]
         self._pods |= {item.name: item.pods for item in seen}
         newly = [item for item in seen if item.name not in self._ended and item.state not in _UNDERWAY]
         outcomes = outcomes_by_name(self._read_outcomes(), self._pods) if newly else {}

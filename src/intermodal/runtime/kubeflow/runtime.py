@@ -19,7 +19,7 @@ from intermodal.core.config import Settings
 from intermodal.errors import Interrupted, UsageError
 from intermodal.runtime.base import RunRequest, Runtime
 from intermodal.runtime.compiled import Rendered, locked_images, require_digests
-from intermodal.runtime.graph import GraphTask, tasks_of
+from intermodal.runtime.graph import GraphTask, in_loop, tasks_of
 from intermodal.runtime.kubeflow.ending import finished, reopened
 from intermodal.runtime.kubeflow.follow import Follower
 from intermodal.runtime.kubeflow.parent import Parent
@@ -28,11 +28,20 @@ from intermodal.runtime.kubeflow.render import check_reachable, render
 from intermodal.runtime.kubeflow.server import Server
 from intermodal.runtime.kubeflow.settings import kubeflow_settings
 from intermodal.runtime.kubeflow.submit import create_once, prepare
-from intermodal.runtime.kubeflow.tasks import has_ended, run_state
+from intermodal.runtime.kubeflow.tasks import has_ended, run_state, seen_tasks
 from intermodal.runtime.observer import Observer
 from intermodal.runtime.pipeline import all_arguments, load_pipeline
 from intermodal.runtime.pod import told_of
-from intermodal.runtime.record import RUNNING, RunRecord, TaskRecord, find_record, new_run_id, now, this_process
+from intermodal.runtime.record import (
+    RUNNING,
+    SUCCEEDED,
+    RunRecord,
+    TaskRecord,
+    find_record,
+    new_run_id,
+    now,
+    this_process,
+)
 
 NAME = "kubeflow"
 _OUTCOME_SECONDS = 5.0  # how long a task's last word may take to the store after the server's
@@ -58,8 +67,9 @@ class KubeflowRuntime(Runtime):
         try:
             with _sigterm_interrupts():
                 record = self._created(request, server, record)
-                record = self._reopened(server, record) if request.resume else record
-                return self._followed(server, record, graph, observer)
+                stale = self._reopened(server, record, graph) if request.resume else frozenset()
+                record = find_record(self.settings.runs, record.run_id)
+                return self._followed(server, record, graph, observer, stale)
         except KeyboardInterrupt:
             record = find_record(self.settings.runs, record.run_id)
             if cancel:
@@ -153,20 +163,25 @@ class KubeflowRuntime(Runtime):
         record.save(self.settings.runs)
         return record
 
-    def _reopened(self, server: Server, record: RunRecord) -> RunRecord:
-        """Have what failed repeated; a run that goes on is left to itself."""
+    def _reopened(self, server: Server, record: RunRecord, graph: tuple[GraphTask, ...]) -> frozenset[str]:
+        """Have what failed repeated, while a run that goes on is left to itself; marks of what is replaced."""
         run = server.run(record.remote["run_id"])
-        if not has_ended(run) or run_state(run) == "SUCCEEDED":
-            return record
+        if not has_ended(run) or run_state(run) == SUCCEEDED:
+            return frozenset()
         server.retry(record.remote["run_id"])
-        record = reopened(record)
-        record.save(self.settings.runs)
-        return record
+        reopened(record).save(self.settings.runs)
+        seen = seen_tasks(run, [item.name for item in graph], [item.name for item in graph if in_loop(item)])
+        return frozenset(item.mark for item in seen if item.state != SUCCEEDED)
 
     def _followed(
-        self, server: Server, record: RunRecord, graph: tuple[GraphTask, ...], observer: Observer
+        self,
+        server: Server,
+        record: RunRecord,
+        graph: tuple[GraphTask, ...],
+        observer: Observer,
+        stale: frozenset[str],
     ) -> RunRecord:
-        follower = self._follower(server, record, graph, observer)
+        follower = self._follower(server, record, graph, observer, stale)
         mlflow = self._parent(follower).claim(record)
         follower.record = replace(follower.record, mlflow=mlflow or record.mlflow)
         return self._finished(follower, follower.follow(), observer)
@@ -200,10 +215,17 @@ class KubeflowRuntime(Runtime):
         )
 
     def _follower(
-        self, server: Server, record: RunRecord, graph: tuple[GraphTask, ...], observer: Observer
+        self,
+        server: Server,
+        record: RunRecord,
+        graph: tuple[GraphTask, ...],
+        observer: Observer,
+        stale: frozenset[str] = frozenset(),
     ) -> Follower:
         store, run_id = self.kubeflow.store, record.remote["run_id"]
-        return Follower(record, graph, server, lambda: told_of(store, run_id), self.settings.runs, observer)
+        return Follower(
+            record, graph, server, lambda: told_of(store, run_id), self.settings.runs, observer, stale=stale
+        )
 
     def _parent(self, follower: Follower) -> Parent:
         return Parent(self.settings, self.kubeflow.mlflow_experiment, follower.warn)

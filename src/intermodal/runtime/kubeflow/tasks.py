@@ -44,6 +44,7 @@ class SeenTask:
         seconds: Wall seconds so far.
         message: Why it failed, in Kubeflow's words.
         created: When Kubeflow made it, ISO 8601.
+        mark: What tells this node at its end from one that takes its place when the run is repeated.
     """
 
     name: str
@@ -53,6 +54,7 @@ class SeenTask:
     seconds: float = 0.0
     message: str = ""
     created: str = ""
+    mark: str = ""
 
 
 def run_state(run: Any) -> str:
@@ -183,6 +185,7 @@ def _seen(label: str, item: Any, details: dict[str, Any]) -> SeenTask:
         seconds=round(max(0.0, end - start), 3) if end and start else 0.0,
         message=str(error or ""),
         created=item.create_time.isoformat() if item.create_time else "",
+        mark=f"{item.task_id} {end}",
     )
 
 
