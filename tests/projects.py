@@ -37,26 +37,10 @@ entry_points:
       text: {type: string}
       polite: {type: string, default: please}
     command: intermodal step toy_steps:say --text "{text}, {polite}"
-  maybe:
-    parameters:
-      data: {type: string, default: ""}
-      label: {type: string, default: ""}
-    command: intermodal step toy_steps:maybe --data {data} --label {label}
-  summarise:
-    parameters:
-      values: {type: string}
-      options: {type: string, default: '{"scale": 2}'}
-    command: intermodal step toy_steps:summarise --values {values} --options {options}
-  read:
-    parameters:
-      source: {type: path}
-    command: intermodal step cli_steps:read_lines --source {source}
   fail:
     parameters:
       message: {type: string}
     command: intermodal step toy_steps:fail --message {message}
-  script:
-    command: python train.py
   quiet:
     command: intermodal step toy_steps:say --quiet --text x
   broken:
@@ -145,6 +129,6 @@ def project(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "MLproject").write_text(textwrap.dedent(MLPROJECT).lstrip())
     (folder / "broken.py").write_text("import this_is_not_there\n")
-    for name in ("toy_steps.py", "toy_line.py", "cli_steps.py"):
+    for name in ("toy_steps.py", "toy_line.py"):
         shutil.copy(TESTS / name, folder / name)
     return folder

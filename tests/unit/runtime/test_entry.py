@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 
 from intermodal.core.config import Settings, load_settings
-from intermodal.core.registry import load_spec
+from intermodal.core.registry import CATALOGUE, load_spec
 from intermodal.errors import UsageError
 from intermodal.runtime.base import RunRequest, open_runtime
 from intermodal.runtime.entry import EntryRequest, prepare
 from intermodal.runtime.graph import tasks_of
 from intermodal.runtime.observer import Observer
 from intermodal.runtime.one_task import one_task_arguments, one_task_pipeline
-from launching import pipeline
+from intermodal.runtime.pipeline import load_pipeline
+from launching import TESTS, pipeline
+
+ROOT = TESTS.parent
 
 
 def step(target: str, **arguments: str) -> EntryRequest:
@@ -116,3 +119,20 @@ def test_its_input_comes_through_an_importer(settings: Settings) -> None:
     done = record.task("total")
     assert done is not None
     assert done.values == {"Output": 6}
+
+
+def test_every_entry_point_of_this_repository_can_be_prepared(settings: Settings) -> None:
+    """What `mlflow run . -b intermodal-kubeflow -e NAME` checks before it submits: every step, every pipeline."""
+    from intermodal.mlflow_backend.project import filled, read_entry, values_of
+
+    given = {"source": "s3://bucket/reviews.tsv.gz", "message": "x"}
+    section = {"host": "https://kubeflow.example.com", "store": "s3://bucket/store", "allow_mutable_tags": True}
+    names = [*CATALOGUE, *(load_pipeline(str(path)).name for path in sorted(ROOT.glob("pipelines/*.py")))]
+    for name in names:
+        entry = read_entry(ROOT, name)
+        needed = {key: given.get(key, f"s3://bucket/{key}") for key, value in entry.parameters.items() if value is None}
+        target = entry.target if entry.kind == "step" else str(ROOT / entry.target)
+        arguments = filled(entry, values_of(entry, needed))
+        for runtime in ("local", "kubeflow"):
+            request = EntryRequest(entry.kind, target, arguments, runtime=runtime, sections={"kubeflow": section})
+            assert callable(prepare(request, settings)), name
