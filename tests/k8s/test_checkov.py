@@ -21,7 +21,8 @@ def test_nothing_fails_but_what_the_configuration_says_why(rendered: Rendered, t
     for name, documents in rendered.items():
         (tmp_path / f"{name.replace('/', '-')}.yaml").write_text(yaml.safe_dump_all(documents))
     shutil.copytree(ROOT / "k8s/terraform", tmp_path / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
-    shutil.copy(ROOT / "components/Dockerfile", tmp_path)
+    for name in ("components/Dockerfile", "k8s/images/mlflow.Dockerfile"):
+        shutil.copy(ROOT / name, tmp_path)
     command = [program, f"--config-file={ROOT / 'k8s/.checkov.yaml'}", "-d", str(tmp_path), "-o", "json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
     reports = json.loads(done.stdout)

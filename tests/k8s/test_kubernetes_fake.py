@@ -187,6 +187,15 @@ def test_what_may_not_change_does_not(server: FakeServer) -> None:
     _post(server, url, {**_object("apps/v1", "Deployment", "d"), "spec": spec}, 409)
 
 
+@pytest.mark.parametrize(
+    "body", [b"[1]", b"{", b'{"metadata": 1}', b'{"metadata": {"labels": 3, "name": "x"}}', b"\xff"]
+)
+def test_nonsense_is_answered_and_not_dropped(server: FakeServer, body: bytes) -> None:
+    answer = requests.post(f"{server.url}/api/v1/namespaces/default/configmaps", data=body, timeout=10)
+    assert answer.status_code in (400, 415, 422), answer.text
+    assert answer.json()["kind"] == "Status"
+
+
 def test_a_dry_run_changes_nothing(server: FakeServer) -> None:
     url = "/api/v1/namespaces/default/configmaps"
     _post(server, f"{url}?dryRun=All", _object("v1", "ConfigMap", "c"), 201)

@@ -69,7 +69,7 @@ def bucket(documents: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFac
     (container,) = find(documents, "StatefulSet", "seaweedfs")["spec"]["template"]["spec"]["containers"]
     users = base64.b64decode(find(documents, "Secret", "seaweedfs-s3")["data"]["s3.json"])
     (folder / "s3.json").write_bytes(users)
-    ports = _free_ports(7)
+    ports = _free_ports(8)
     replaced = {
         "-dir=/data": f"-dir={folder / 'data'}",
         "-s3.ip.bind=0.0.0.0": "-s3.ip.bind=127.0.0.1",
@@ -78,7 +78,9 @@ def bucket(documents: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFac
     }
     assert set(replaced) <= set(container["args"])
     arguments = [replaced.get(word, word) for word in container["args"]]
-    roles = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+    # A gRPC port that is not given is the port plus 10,000, which may be beyond the last port there is.
+    roles = [f"{role}.port{suffix}" for role in ("master", "volume", "filer") for suffix in ("", ".grpc")]
+    roles.append("s3.port.grpc")
     arguments += [f"-{role}={port}" for role, port in zip(roles, ports[1:], strict=True)]
     with _running([str(weed_binary()), *arguments], {}, folder):
         _wait_for(lambda: socket.create_connection(("127.0.0.1", ports[0]), timeout=1).close(), folder)

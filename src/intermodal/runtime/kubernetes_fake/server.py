@@ -99,6 +99,13 @@ class _Handler(BaseHTTPRequestHandler):
             code, document = self._result()
         except ApiFault as fault:
             code, document = fault.code, fault.status()
+        except (
+            KeyError,
+            TypeError,
+            AttributeError,
+            ValueError,
+        ) as error:  # of a body that has another shape than any object
+            code, document = 400, ApiFault(400, f"the request cannot be understood: {error!r}").status()
         if document is not None:
             self._send(code, document)
 

@@ -79,7 +79,7 @@ def schema_folder() -> Path:
     try:
         import kubernetes_validate
     except ModuleNotFoundError as error:
-        step = "pip install kubernetes-validate"
+        step = "pip install 'intermodal[manifests]'"
         raise UsageError("Kubernetes's schemas are not installed", seen=error, next_step=step) from error
     return Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / f"v{KUBERNETES}.0-local-strict"
 
@@ -109,6 +109,7 @@ def _translated(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _validator(kind: Kind) -> Any:
+    schema_folder()  # says what to install where jsonschema, which comes with the schemas, is missing too
     import jsonschema
 
     # Two sets of definitions may hold different schemas of one kind, so only built-in ones are remembered.

@@ -218,6 +218,15 @@ def test_two_definitions_of_one_kind_do_not_mix() -> None:
     assert problems_of(thing, kind("b")) == ['unknown field "spec.a"']
 
 
+def test_missing_schemas_are_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "kubernetes_validate", None)
+    with pytest.raises(UsageError) as raised:
+        check([POD], known_kinds())
+    assert "intermodal[manifests]" in raised.value.next_step
+
+
 def test_what_is_no_manifest_is_said_so() -> None:
     with pytest.raises(UsageError, match="not YAML"):
         read_documents("a: [")
