@@ -153,7 +153,6 @@ def _request(order: Order) -> EntryRequest:
         runtime=order.config.runtime,
         mode=order.config.mode,
         use_cache=order.config.use_cache,
-        placements=order.config.place,
         sections=order.config.sections,
     )
 

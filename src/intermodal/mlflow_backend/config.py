@@ -16,7 +16,6 @@ _TYPES: dict[str, type] = {
     "wait": bool,
     "mode": str,
     "use_cache": bool,
-    "place": dict,
     "run_id": str,
     **dict.fromkeys(SECTIONS, dict),
 }
@@ -33,7 +32,6 @@ class BackendConfig:
         wait: Whether `run` returns only when the run has ended; None leaves it to the way MLflow was called.
         mode: How tasks run on the local runtime: "subprocess" or "container".
         use_cache: Whether remembered results may be used.
-        place: Step → runtime, where it differs.
         run_id: MLflow run to use instead of a new one.
         sections: Settings of runtimes, over those of the project's `intermodal.toml`.
     """
@@ -42,7 +40,6 @@ class BackendConfig:
     wait: bool | None = None
     mode: str = "subprocess"
     use_cache: bool = True
-    place: dict[str, str] = field(default_factory=dict)
     run_id: str = ""
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -88,8 +85,6 @@ def _check(name: str, value: Any) -> None:
         raise UsageError(f"the backend config's {name} has the wrong type", seen=repr(value), expected=_SAID[kind])
     if name == "mode" and value not in _MODES:
         raise UsageError("the backend config's mode is unknown", seen=value, expected=" or ".join(_MODES))
-    if isinstance(value, dict) and name == "place" and not all(isinstance(item, str) for item in value.values()):
-        raise UsageError("the backend config's place has the wrong type", seen=value, expected='{"STEP": "RUNTIME"}')
 
 
 _SAID = {str: "text", bool: "true or false", dict: "an object"}

@@ -34,7 +34,6 @@ class EntryRequest:
         runtime: Where to run it.
         mode: How tasks run, where the runtime has several ways.
         use_cache: Whether remembered results may be used.
-        placements: Step → runtime, where it differs.
         sections: Settings of runtimes, over those of `intermodal.toml`.
     """
 
@@ -44,7 +43,6 @@ class EntryRequest:
     runtime: str = "local"
     mode: str = "subprocess"
     use_cache: bool = True
-    placements: dict[str, str] = field(default_factory=dict)
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -127,7 +125,6 @@ def _on_runtime(pipeline: Any, arguments: dict[str, Any], request: EntryRequest,
         arguments,
         mode=request.mode,
         use_cache=request.use_cache,
-        placements=request.placements,
         on_interrupt="cancel",  # whoever stops an MLflow run means the work, wherever it is done
     )
     runtime.check(asked)

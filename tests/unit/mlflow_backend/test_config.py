@@ -32,12 +32,11 @@ def test_what_may_stand_in_it() -> None:
         "wait": False,
         "mode": "container",
         "use_cache": False,
-        "place": {"train": "sagemaker"},
         "run_id": "abc",
         "kubeflow": {"host": "http://x"},
     }
     assert read_config(given, "local") == BackendConfig(
-        "local", False, "container", False, {"train": "sagemaker"}, "abc", {"kubeflow": {"host": "http://x"}}
+        "local", False, "container", False, "abc", {"kubeflow": {"host": "http://x"}}
     )
     assert read_config(MLFLOWS_OWN, "local") == BackendConfig("local")
     assert read_config({"runtime": "kubeflow"}, "") == BackendConfig("kubeflow")
@@ -50,7 +49,6 @@ def test_what_may_stand_in_it() -> None:
         ({"wait": 1}, "local", "true or false"),
         ({"use_cache": "no"}, "local", "true or false"),
         ({"mode": "in-process"}, "local", "subprocess or container"),
-        ({"place": {"a": 1}}, "local", "RUNTIME"),
         ({"kubeflow": "http://x"}, "kubeflow", "an object"),
         ({"ENV_MANAGER": "conda"}, "local", "local, or nothing"),
         ({"build_image": True}, "local", "container"),
@@ -107,14 +105,15 @@ def test_what_mlflow_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_is_told_from_a_later_one() -> None:
     mine = process_mark(os.getpid())
     assert process_runs(mine)
-    machine, number, _ = mine.split("-")
-    assert not process_runs(f"{machine}-{number}-0.00"), "the same number, another start"
+    machine, number, started = mine.split("-")
+    assert not process_runs(f"{machine}-{number}-{int(started) - 1}"), "the same number, another start"
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     mark = process_mark(child.pid)
     assert process_runs(mark)
     child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert not process_runs(mark), "a zombie is gone"
     child.communicate()
     assert not process_runs(mark)
-    assert process_runs("another-1-0.00"), "nothing is known of another machine"
+    assert process_runs("another-1-0"), "nothing is known of another machine"
     assert not process_runs(f"{machine}-rubbish")
