@@ -71,19 +71,32 @@ class KerasClassifier:
         return self.dropout(self.norm(summed), training=training)
 
     def encode(self, x: Any, real: Any, start: int, stop: int, training: bool = False) -> Any:
-        """Layers `start` to `stop`: (B, L, H) → (B, L, H), with `real` (B, L) false where there is padding."""
+        """Layers `start` up to `stop`: (B, L, H) → (B, L, H), with `real` (B, L) false where there is padding."""
         for layer in self.layers[start:stop]:
             x = layer(x, padding_mask=real, training=training)
         return x
 
-    def classify(self, x: Any, training: bool = False) -> Any:
-        """The head, on the first token: (B, L, H) → logits (B, C)."""
-        read = self.dense(x[:, 0])
+    def classify(self, x: Any, real: Any, training: bool = False) -> Any:
+        """The last layer and the head: tokens of the layer below, (B, L, H) → logits (B, C)."""
+        read = self.dense(self._first_only(x, real, training))
         return self.output(self.head_dropout(read, training=training))
+
+    def _first_only(self, x: Any, real: Any, training: bool) -> Any:
+        """The first token of each text after the last layer: (B, L, H) → (B, H), the numbers that the layer gives.
+
+        The head reads nothing else. Only keys and values are needed of the other tokens, a sixth of the layer's work.
+        KerasHub's layer has no such call, so its parts are called as it calls them.
+        """
+        layer, first = self.layers[-1], x[:, :1]
+        mixed = layer._self_attention_layer(query=first, value=x, attention_mask=real[:, None, :], training=training)
+        mixed = layer._self_attention_layer_norm(layer._self_attention_dropout(mixed, training=training) + first)
+        inner = layer._feedforward_output_dense(layer._feedforward_intermediate_dense(mixed))
+        found = layer._feedforward_layer_norm(layer._feedforward_dropout(inner, training=training) + mixed)
+        return found[:, 0]
 
     def logits(self, tokens: Any, real: Any) -> Any:
         """Logits (B, C) of token ids (B, L), in evaluation mode."""
-        return self.classify(self.encode(self.embed(tokens), real, 0, len(self.layers)))
+        return self.classify(self.encode(self.embed(tokens), real, 0, len(self.layers) - 1), real)
 
     def variables_of(self, start: int) -> tuple[list[Any], list[Any]]:
         """Variables of the encoder from layer `start` on (the embeddings too when 0), and those of the head."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _HEAD_FACTOR = 10  # the head starts at random and has to move further than the pretrained encoder
 _WARM_UP = 0.06  # share of the steps
 _DECAY = 0.01
+_TRAINED, _LAST = 3.0, 0.5  # cost of a token in a trained layer, and in the last one
 _LONGEST_STEP = 1.0  # norm that gradients are clipped to
 
 
@@ -51,8 +52,8 @@ class Upper:
 
     def _logits(self, given: Any, real: Any, training: bool) -> Any:
         x = given if self._depth else self._model.embed(given, training)
-        x = self._model.encode(x, real, self._depth, len(self._model.layers), training)
-        return self._model.classify(x, training)
+        x = self._model.encode(x, real, self._depth, len(self._model.layers) - 1, training)
+        return self._model.classify(x, real, training)
 
     def _probabilities(self, given: Any, real: Any) -> Any:
         return tf.nn.softmax(tf.cast(self._logits(given, real, False), tf.float64))
@@ -104,7 +105,8 @@ def rate(upper: Upper, below: KeptLayers, classes: int) -> np.ndarray:
 
 def step_cost(plan: Plan) -> float:
     """Work for a token in one step of training, in layers passed once: gradients cost two more passes."""
-    return 3.0 * (plan.layers - plan.frozen_layers) + (0 if plan.keep_frozen else plan.frozen_layers)
+    whole = max(0, plan.layers - plan.frozen_layers - 1)
+    return _TRAINED * whole + _LAST + (0 if plan.keep_frozen else plan.frozen_layers)
 
 
 def _epochs(lengths: np.ndarray, plan: Plan) -> Iterator[tuple[int, np.ndarray, bool]]:
