@@ -36,6 +36,28 @@ def answer(made: dsl.Output[dsl.Model], text: dsl.OutputPath(str), script: str):
     return dsl.ContainerSpec(image=IMAGE, command=command, args=[made.path, made.uri, text, script])
 
 
+@dsl.container_component
+def words(
+    data: dsl.Input[dsl.Dataset],
+    model: dsl.Output[dsl.Model],
+    count: dsl.OutputPath(int),
+    text: str,
+    number: float = 2.0,
+    extra: str = None,
+):
+    """A command with every kind of placeholder."""
+    return dsl.ContainerSpec(
+        image="an-image",
+        command=["run", text, number, data.uri, data.path, model.uri, model.path, count],
+        args=[
+            dsl.ConcatPlaceholder(["--text=", text]),
+            dsl.IfPresentPlaceholder(input_name="extra", then=["--extra", extra], else_=["--plain"]),
+            "{{$.pipeline_job_uuid}}",
+            "{{$}}",
+        ],
+    )
+
+
 @dsl.pipeline(name="pair")
 def pair(text: str = "some text", seconds: float = 0.0):
     """A file, and a copy of it."""
@@ -89,3 +111,10 @@ def settled(seconds: float = 0.0):
     kubernetes.use_field_path_as_env(task, "TEAM", "metadata.labels['team']")
     kubernetes.add_pod_label(task, "team", "reviews")
     kubernetes.set_timeout(task, 1)
+
+
+@dsl.pipeline(name="gated")
+def gated(folder: str):
+    """A script that counts, and one that fails until a gate is there; nothing is cached."""
+    first = shell(script=f"echo x >> {folder}/count").set_caching_options(False)
+    shell(script=f"test -e {folder}/gate").after(first).set_caching_options(False)

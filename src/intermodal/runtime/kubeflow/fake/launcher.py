@@ -78,6 +78,8 @@ def executor_input(component: Any, arguments: Mapping[str, Any], places: Places,
     message.outputs.output_file = f"{places.answers}/output_metadata.json"
     fields = executor_input_utils.executor_input_to_dict(message, component)
     values = fields.get("inputs", {}).get("parameterValues", {})
+    for name in [name for name, value in values.items() if value is None]:
+        del values[name]  # kfp.local writes null for an optional input that is not given; KFP leaves it out
     write_whole(values)
     placeholder_utils.resolve_self_references_in_executor_input(
         executor_input_dict=fields,
