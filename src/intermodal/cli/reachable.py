@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from intermodal.core.config import Settings
 from intermodal.errors import IntermodalError
 
 Answer = tuple[str, str, str]
@@ -64,6 +65,29 @@ def store(root: str) -> Answer:
         return _bucket(root)
     wrong = unwritable(Path(root)) or (root if Path(root).is_file() else "")
     return root, f"{wrong} cannot be written" if wrong else "", "export INTERMODAL_STORE=DIRECTORY"
+
+
+def kubeflow(settings: Settings) -> Answer:
+    """Whether a Kubeflow Pipelines server answers, and lets us in."""
+    from intermodal.runtime.kubeflow.patience import Lost, Patience
+    from intermodal.runtime.kubeflow.render import check_reachable
+    from intermodal.runtime.kubeflow.server import Server
+    from intermodal.runtime.kubeflow.settings import kubeflow_settings
+
+    host = ""
+    try:
+        asked = kubeflow_settings(settings)
+        host = asked.host
+        server = Server(asked, Patience(_TIMEOUT, host))
+        check_reachable(asked)
+        multi_user = server.health().multi_user
+    except IntermodalError as error:
+        return "", f"{error.headline}{f': {error.seen}' if error.seen else ''}", error.next_step or error.expected
+    except Lost as lost:
+        return "", f"{host} does not answer ({_first_line(lost)})", "check [kubeflow] host, or a port-forward to it"
+    if multi_user and not asked.namespace:
+        return "", f"{host} has namespaces, and none is named", '[kubeflow] namespace = "…" in intermodal.toml'
+    return f"{host}, pods use the store {asked.store}", "", ""
 
 
 def tracking(uri: str) -> Answer:

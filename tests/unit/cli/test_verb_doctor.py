@@ -71,6 +71,21 @@ def test_every_door_is_told_and_the_local_one_is_usable(home, cli):
     assert [line.split()[1] for line in text.out.splitlines() if line[0] in "✔✘–"] == DOORS
 
 
+def test_a_kubeflow_server_is_asked(home, cli, monkeypatch):
+    assert "nobody said where" in doors(cli("doctor", "--json"))["kubeflow"]["detail"]
+    for answer, state, part in (
+        ((200, {"multi_user": False}), "ok", "http://127.0.0.1"),
+        ((200, {"multi_user": True}), "missing", "namespace"),
+        ((401, {"message": "who are you?"}), "missing", "who are you?"),
+        ((503, {}), "missing", "does not answer"),
+    ):
+        with answering({"healthz": answer}) as port:
+            monkeypatch.setenv("KF_PIPELINES_ENDPOINT", f"http://127.0.0.1:{port}")
+            found = doors(cli("doctor", "--json"))["kubeflow"]
+        assert found["state"] == state
+        assert part in found["detail"]
+
+
 def test_looking_writes_nothing(home, cli):
     cli("doctor")
     assert not home.exists()
