@@ -45,6 +45,20 @@ class Parent:
             self.warn(f"MLflow did not answer, so this run has no parent there yet: {_short(error)}")
             return {}
 
+    def tasks(self, record: RunRecord) -> list[Any]:
+        """The tasks' own runs in MLflow, newest first; none without MLflow."""
+        from intermodal.tracking.shared_parent import nested
+
+        run_id, uri = record.mlflow.get("run_id", ""), self.settings.tracking_uri
+        if not run_id or uri == "off":
+            return []
+        try:
+            client = _client(uri)
+            return nested(client, client.get_run(run_id).info.experiment_id, run_id)
+        except Exception as error:  # MLflow raises its own errors, requests' and SQLAlchemy's
+            self.warn(f"MLflow did not answer, so the tasks' runs there are not known here: {_short(error)}")
+            return []
+
     def end(self, record: RunRecord, page: Path | None) -> None:
         """End the parent run in the true state, with its summary, and what tasks without a pod left open.
 

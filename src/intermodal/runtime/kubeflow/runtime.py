@@ -22,6 +22,7 @@ from intermodal.runtime.compiled import Rendered, locked_images, require_digests
 from intermodal.runtime.graph import GraphTask, in_loop, tasks_of
 from intermodal.runtime.kubeflow.ending import finished, reopened
 from intermodal.runtime.kubeflow.follow import Follower
+from intermodal.runtime.kubeflow.links import linked
 from intermodal.runtime.kubeflow.parent import Parent
 from intermodal.runtime.kubeflow.patience import Refused
 from intermodal.runtime.kubeflow.render import check_reachable, render
@@ -235,12 +236,13 @@ class KubeflowRuntime(Runtime):
         from intermodal.runtime.report import write_report
 
         _settle(follower)
-        follower.record = finished(follower.record, run, None)
+        parent = self._parent(follower)
+        follower.record = linked(finished(follower.record, run, None), parent.tasks(follower.record))
         page = write_report(follower.record, replace(self.settings, store=self.kubeflow.store))
         if page is None:
             folder = self.settings.runs / follower.record.run_id
             follower.warn(f"the report could not be drawn: see report-error.txt in {folder}")
-        self._parent(follower).end(follower.record, page)
+        parent.end(follower.record, page)
         follower.record.save(self.settings.runs)
         observer.run_ended(follower.record)
         return follower.record

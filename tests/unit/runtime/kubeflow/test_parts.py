@@ -15,6 +15,7 @@ from kfp_server_api import V2beta1RunDetails as Details
 from intermodal.errors import RuntimeFailed, UsageError
 from intermodal.runtime.kubeflow.client import cookie_of, headers_of, require_host, token_of
 from intermodal.runtime.kubeflow.ending import finished, reopened
+from intermodal.runtime.kubeflow.links import linked
 from intermodal.runtime.kubeflow.patience import Lost, Patience, Refused
 from intermodal.runtime.kubeflow.podlogs import PodLogs
 from intermodal.runtime.kubeflow.settings import KubeflowSettings
@@ -300,6 +301,36 @@ def test_a_run_taken_up_again_keeps_what_went_well():
     again = reopened(record(*tasks))
     assert [task.state for task in again.tasks] == ["CACHED", "PENDING", "PENDING"]
     assert (again.state, again.tasks[1].error) == ("RUNNING", {})
+
+
+def mlflow_run(task: str, number: int, **tags: str) -> Any:
+    info = SimpleNamespace(run_id=f"mlflow-{number}")
+    data = SimpleNamespace(tags={"intermodal.task": task, **tags}, metrics={"accuracy": 0.5, "intermodal.seconds": 3.0})
+    return SimpleNamespace(info=info, data=data)
+
+
+def test_where_the_store_told_nothing_mlflow_does():
+    tasks = (
+        TaskRecord("train-it", state="SUCCEEDED"),
+        TaskRecord("make", state="SUCCEEDED", artifacts={"data": {"uri": "known"}}),
+        TaskRecord("say", state="SKIPPED"),
+        TaskRecord("double.0", state="SUCCEEDED"),
+        TaskRecord("double.1", state="SUCCEEDED"),
+    )
+    said = {"intermodal.output.model": '{"uri": "s3://b/model", "digest": "abc"}'}
+    runs = [mlflow_run("train_it", 2, **said), mlflow_run("train_it", 1), mlflow_run("make", 3), mlflow_run("say", 4)]
+    found = linked(record(*tasks), [*runs, mlflow_run("double", 5)])
+    assert {task.name: task.mlflow_run_id for task in found.tasks} == {
+        "train-it": "mlflow-2",
+        "make": "mlflow-3",
+        "say": "",
+        "double.0": "",
+        "double.1": "",
+    }
+    trained = found.task("train-it")
+    assert (trained.artifacts["model"]["uri"], trained.artifacts["model"]["digest"]) == ("s3://b/model", "abc")
+    assert trained.metrics == {"accuracy": 0.5}
+    assert found.task("make").artifacts == {"data": {"uri": "known"}}
 
 
 def test_who_we_are(tmp_path: Path, monkeypatch):
