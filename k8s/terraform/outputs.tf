@@ -37,6 +37,9 @@ output "intermodal_toml" {
     service_account = "intermodal-runner"
     store = "s3://${local.bucket}/store"
     mlflow_tracking_uri = "http://mlflow.mlflow:5000"
+    secrets = [
+        { name = "intermodal-mlflow", env = { username = "MLFLOW_TRACKING_USERNAME", password = "MLFLOW_TRACKING_PASSWORD" } },
+    ]
 
     [sagemaker]
     region = "${var.region}"

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from intermodal.core.config import load_settings
+from intermodal.runtime.kubeflow.settings import kubeflow_settings
 from intermodal.runtime.manifests.checking import check, known_kinds, name_of, read_documents
 from intermodal.runtime.manifests.kinds import Kind
 from intermodal.runtime.manifests.pod_templates import pod_templates
@@ -183,6 +185,21 @@ def test_the_launcher_reads_the_secret_that_exists(rendered: Rendered) -> None:
     assert {reference["accessKeyKey"], reference["secretKeyKey"]} == set(secret)
     rules = find(documents, "Role", "intermodal-runner")["rules"]
     assert [rule["resourceNames"] for rule in rules if rule["resources"] == ["secrets"]] == [[reference["secretName"]]]
+
+
+def test_the_readme_s_settings_name_what_the_overlay_makes(rendered: Rendered, tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "k8s/README.md").read_text(), re.DOTALL)
+    (tmp_path / "intermodal.toml").write_text(block)
+    settings = kubeflow_settings(load_settings(tmp_path))
+    documents = rendered["overlays/local"]
+    assert find(documents, "ServiceAccount", settings.service_account, "kubeflow")
+    for secret in settings.pods.secrets:
+        assert set(find(documents, "Secret", secret["name"], "kubeflow")["data"]) == set(secret["env"])
+    host = settings.pods.env["AWS_ENDPOINT_URL"].removeprefix("http://")
+    service = find(documents, "Service", "seaweedfs")
+    assert host == f"seaweedfs.{service['metadata']['namespace']}:{service['spec']['ports'][0]['port']}"
+    allowed = find(documents, "ConfigMap", "mlflow-settings")["data"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    assert settings.mlflow_tracking_uri.removeprefix("http://") in allowed
 
 
 @pytest.mark.parametrize("index", [0, 1])

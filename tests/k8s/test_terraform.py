@@ -7,11 +7,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from intermodal.core.config import load_settings
+from intermodal.runtime.kubeflow.settings import kubeflow_settings
 from manifests_at import ROOT
 from terraforming import Terraform, moto_server, prepared, provider_mirror
 
@@ -200,6 +203,9 @@ def test_it_applies_and_its_outputs_feed_the_overlay(terraform: Terraform, tree:
     assert "111122223333" not in done.stdout
     written = tomllib.loads(terraform("output", "-raw", "intermodal_toml"))
     assert written["intermodal"]["store"] == "s3://intermodal-123456789012-eu-central-1/store"
+    made = kubeflow_settings(replace(load_settings(tmp_path), extra=written))
+    assert (made.namespace, made.service_account) == ("intermodal", "intermodal-runner")
+    assert made.store == written["intermodal"]["store"]
     committed = (SOURCE.parent / "overlays/eks/settings.env").read_text()
     assert _names(settings) == _names(committed)
 

@@ -11,6 +11,7 @@ ADMIN = (os.environ.get("MLFLOW_AUTH_ADMIN_USERNAME", "admin"), os.environ["MLFL
 
 
 def call(method: str, verb: str, body: dict) -> requests.Response:
+    """Ask the server, as its administrator, about users."""
     return requests.request(method, f"{SERVER}/api/2.0/mlflow/users/{verb}", json=body, auth=ADMIN, timeout=30)
 
 

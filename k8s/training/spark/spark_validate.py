@@ -25,7 +25,8 @@ def measure(reviews):
 
 def broken_rules(found):
     """The rules that the figures break, as sentences."""
-    rules = {f"{name} is missing in {found[f'missing_{name}']} rows": found[f"missing_{name}"] == 0 for name in COMPLETE}
+    missing = {name: found[f"missing_{name}"] for name in COMPLETE}
+    rules = {f"{name} is missing in {count} rows": count == 0 for name, count in missing.items()}
     rules["there are no rows"] = found["rows"] > 0
     rules[f"{found['impossible_ratings']} ratings lie outside 1 to 5"] = found["impossible_ratings"] == 0
     present = found["rows"] - found["missing_review_id"]
@@ -34,6 +35,7 @@ def broken_rules(found):
 
 
 def main(source, result):
+    """Measure, write the result, and give the exit code."""
     spark = SparkSession.builder.appName("intermodal validate").getOrCreate()
     found = measure(spark.read.parquet(source))
     broken = broken_rules(found)

@@ -1,6 +1,6 @@
 """Whether the processes of a TrainJob find one another: each adds its rank, and all must see the same sum.
 
-    torchrun --standalone --nproc-per-node=2 allreduce.py
+torchrun --standalone --nproc-per-node=2 allreduce.py
 """
 
 import os
