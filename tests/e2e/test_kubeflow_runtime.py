@@ -19,7 +19,7 @@ from intermodal.runtime.kubeflow.runtime import KubeflowRuntime
 from intermodal.runtime.pipeline import load_pipeline
 from intermodal.runtime.record import RunRecord, find_record
 from kubeflow import OpenFake, client_of
-from launching import PATIENCE, TESTS, intermodal, pipeline, start
+from launching import PATIENCE, TESTS, Answer, intermodal, pipeline, start
 from running import Watching
 
 FLAGSHIP = TESTS.parent / "pipelines" / "reviews.py"
@@ -252,10 +252,14 @@ def test_who_we_are_is_asked_for(home: Path, open_kubeflow: OpenFake, monkeypatc
     assert not [path for path in kept if b"let me in" in path.read_bytes()], "a secret is nowhere on the disk"
 
 
-def test_the_flagship_makes_the_same_artifacts_as_on_this_machine(fake: KubeflowFake, home: Path):
+def test_the_flagship_makes_the_same_artifacts_and_the_same_shape_in_mlflow(fake: KubeflowFake, home: Path):
+    from mlflow.tracking import MlflowClient
+
     words = ("run", str(FLAGSHIP), "-p", "rows=1000", "-p", "framework=baseline", "--json")
-    here = intermodal(*words, INTERMODAL_STORE=str(home.parent / "other"), INTERMODAL_HOME=str(home.parent / "here"))
-    there = intermodal(*words, "--on", "kubeflow")
+    shared = {"MLFLOW_TRACKING_URI": f"sqlite:///{home.parent}/mlflow.db"}
+    own = {"INTERMODAL_STORE": str(home.parent / "other"), "INTERMODAL_HOME": str(home.parent / "here")}
+    here = _patiently(*words, "-p", "registered_model=here", **own, **shared)
+    there = _patiently(*words, "-p", "registered_model=there", "--on", "kubeflow", **shared)
     assert (here.code, there.code) == (0, 0), there.err[-3000:]
     assert {t["name"]: t["state"] for t in there.json["tasks"]} == {t["name"]: t["state"] for t in here.json["tasks"]}
     exact = {name for name in here.json["artifacts"] if not name.startswith(LEARNED)}
@@ -263,4 +267,25 @@ def test_the_flagship_makes_the_same_artifacts_as_on_this_machine(fake: Kubeflow
     assert {name: there.json["artifacts"][name]["digest"] for name in exact} == {
         name: here.json["artifacts"][name]["digest"] for name in exact
     }
+    assert there.json["registered_model"]["decision"] == here.json["registered_model"]["decision"]
     assert Path(there.json["report"]).is_file()
+    client = MlflowClient(shared["MLFLOW_TRACKING_URI"])
+    shapes = [_shape(client, answer.json["mlflow_run_id"]) for answer in (here, there)]
+    assert shapes[0] == shapes[1]
+    assert set(shapes[1].values()) == {"FINISHED"}
+    ran = [task for task in there.json["tasks"] if task["state"] == "SUCCEEDED"]
+    assert all(client.get_run(task["mlflow_run_id"]).data.tags["intermodal.task"] == task["name"] for task in ran)
+
+
+def _patiently(*words: str, **environment: str) -> Answer:
+    """Like `intermodal`, for what takes minutes on a busy machine."""
+    process = start(*words, **environment)
+    out, error = process.communicate(timeout=5 * PATIENCE)
+    return Answer(process.returncode, out, error)
+
+
+def _shape(client: Any, parent: str) -> dict[str, str]:
+    """Names and states of a parent run and of what is nested under it."""
+    run = client.get_run(parent)
+    nested = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    return {"": run.info.status, **{item.data.tags["intermodal.task"]: item.info.status for item in nested}}
