@@ -113,6 +113,13 @@ def settled(seconds: float = 0.0):
     kubernetes.set_timeout(task, 1)
 
 
+@dsl.pipeline(name="looped")
+def looped(script: str):
+    """A script, four times."""
+    with dsl.ParallelFor([1, 2, 3, 4]):
+        shell(script=script).set_caching_options(False)
+
+
 @dsl.pipeline(name="gated")
 def gated(folder: str):
     """A script that counts, and one that fails until a gate is there; nothing is cached."""

@@ -199,6 +199,16 @@ def test_terminate_stops_the_pods(kubeflow: KubeflowFake, tmp_path: Path) -> Non
         client.terminate_run(run_id)
 
 
+def test_terminate_ends_a_loop(kubeflow: KubeflowFake, tmp_path: Path) -> None:
+    run_id = submit(kubeflow, "looped", SHELL, script=f"echo $$ >> {tmp_path}/pids; sleep 600")
+    waited_for(lambda: (tmp_path / "pids").is_file() and (tmp_path / "pids").read_text().count("\n") == 2, "two pods")
+    client_of(kubeflow).terminate_run(run_id)
+    done = ended(kubeflow, run_id)
+    assert (done.state, done.error) == ("CANCELED", None)
+    assert (tmp_path / "pids").read_text().count("\n") == 2
+    assert not any(psutil.pid_exists(int(line)) for line in (tmp_path / "pids").read_text().split())
+
+
 def test_a_pod_without_a_node_waits_and_can_be_terminated(kubeflow: KubeflowFake) -> None:
     kubeflow.fault(pod="capacity", times=1, seconds=3600)
     run_id = submit(kubeflow, "scripted", SHELL)

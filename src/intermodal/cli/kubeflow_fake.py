@@ -26,10 +26,23 @@ def main(arguments: Sequence[str]) -> int:
         0 after it was told to stop.
     """
     options = _parser().parse_args(arguments)
-    os.environ.pop("_KFP_RUNTIME", None)
-    from intermodal.runtime.kubeflow.fake import FakeOptions, KubeflowFake
+    os.environ.pop("_KFP_RUNTIME", None)  # with it kfp leaves out what ordering tasks needs
+    from intermodal.runtime.kubeflow.fake import KubeflowFake
 
-    given = FakeOptions(
+    given, faults = _options(options), [_fault(text) for text in options.fault]
+    try:
+        fake = KubeflowFake(given)
+    except OSError as error:
+        raise RuntimeFailed(
+            f"cannot listen on 127.0.0.1:{options.port}", seen=error, next_step="choose another --port"
+        ) from error
+    return _serve(fake, faults, as_json=options.json)
+
+
+def _options(options: argparse.Namespace) -> Any:
+    from intermodal.runtime.kubeflow.fake import FakeOptions
+
+    return FakeOptions(
         home=options.home.absolute(),
         port=options.port,
         tasks=options.tasks,
@@ -45,14 +58,6 @@ def main(arguments: Sequence[str]) -> int:
         mlflow=options.mlflow,
         host_network=options.host_network,
     )
-    faults = [_fault(text) for text in options.fault]
-    try:
-        fake = KubeflowFake(given)
-    except OSError as error:
-        raise RuntimeFailed(
-            f"cannot listen on 127.0.0.1:{options.port}", seen=error, next_step="choose another --port"
-        ) from error
-    return _serve(fake, faults, as_json=options.json)
 
 
 def _serve(fake: Any, faults: list[dict[str, Any]], *, as_json: bool) -> int:

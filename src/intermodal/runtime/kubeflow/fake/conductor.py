@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ class Conductor:
         self._progress = progress
         self._labels = labels
         self._options = options
+        self._lock = threading.Lock()
 
     def run_task(self, **given: Any) -> tuple[dict[str, Any], Any]:
         """Run a task once; what `orchestrated` calls, again for each retry."""
@@ -118,7 +120,8 @@ class Conductor:
     def _remember(self, path: str, spec: Any, given: dict[str, Any], result: dict[str, Any]) -> None:
         self._progress.keep(path, result)
         if self._labels.cached:
-            cache.remember(self._options.home / "cache", _mark(spec, given), result)
+            with self._lock:  # iterations of a loop may do the same work side by side
+                cache.remember(self._options.home / "cache", _mark(spec, given), result)
 
 
 def node_path(resource: str) -> str:

@@ -44,27 +44,10 @@ def create_run(backend: Backend, request: Request) -> dict[str, Any]:
     spec, origin = source_of(backend, fields)
     configuration = fields.get("runtime_config") or {}
     check_arguments(spec, configuration.get("parameters") or {})
-    root = configuration.get("pipeline_root") or ""
-    if root and not _ROOT.fullmatch(root):
-        raise invalid(f"pipeline root {root!r} is no minio://, s3:// or gs:// URI")
-    started = now()
-    run = {
-        "experiment_id": experiment,
-        "run_id": str(uuid.uuid4()),
-        "display_name": fields["display_name"],
-        "description": fields.get("description", ""),
-        "storage_state": "AVAILABLE",
-        **origin,
-        "runtime_config": configuration,
-        "service_account": fields.get("service_account") or "pipeline-runner",
-        "created_at": started,
-        "scheduled_at": started,
-        "state": "PENDING",
-        "state_history": [{"update_time": started, "state": "PENDING"}],
-        "plugins_input": fields.get("plugins_input") or {},
-    }
+    _check_root(configuration.get("pipeline_root") or "")
+    run = {**_new_run(fields), "experiment_id": experiment, **origin}
     backend.state.put(RUNS, run["run_id"], run)
-    backend.state.change(EXPERIMENTS, experiment, last_run_created_at=started)
+    backend.state.change(EXPERIMENTS, experiment, last_run_created_at=run["created_at"])
     backend.controller.start(run["run_id"], spec, namespace)
     return run
 
@@ -169,6 +152,29 @@ def move(state: Any, run_id: str, new: str, **fields: Any) -> None:
     with state.lock:
         history = [*state.get(RUNS, run_id)["state_history"], {"update_time": now(), "state": new}]
         state.change(RUNS, run_id, state=new, state_history=history, **fields)
+
+
+def _check_root(root: str) -> None:
+    if root and not _ROOT.fullmatch(root):
+        raise invalid(f"pipeline root {root!r} is no minio://, s3:// or gs:// URI")
+
+
+def _new_run(fields: dict[str, Any]) -> dict[str, Any]:
+    """A run as it is at first; what only the server may say is taken from nobody."""
+    started = now()
+    return {
+        "run_id": str(uuid.uuid4()),
+        "display_name": fields["display_name"],
+        "description": fields.get("description", ""),
+        "storage_state": "AVAILABLE",
+        "runtime_config": fields.get("runtime_config") or {},
+        "service_account": fields.get("service_account") or "pipeline-runner",
+        "created_at": started,
+        "scheduled_at": started,
+        "state": "PENDING",
+        "state_history": [{"update_time": started, "state": "PENDING"}],
+        "plugins_input": fields.get("plugins_input") or {},
+    }
 
 
 def source_of(backend: Backend, fields: dict[str, Any]) -> tuple[Spec, dict[str, Any]]:

@@ -54,8 +54,6 @@ def main() -> int:
 def _conduct(job: Job, told: dict[str, Any], progress: Progress, tracking: NoTracking, folder: Path) -> tuple[str, str]:
     """Run all tasks; the run's state, and why it failed."""
     from google.protobuf import json_format
-    from kfp.local import importer_handler
-    from kfp.local.orchestrator import enhanced_dag_orchestrator as loops
     from kfp.pipeline_spec import pipeline_spec_pb2
 
     spec = json_format.ParseDict(told["spec"], pipeline_spec_pb2.PipelineSpec())
@@ -65,21 +63,30 @@ def _conduct(job: Job, told: dict[str, Any], progress: Progress, tracking: NoTra
     progress.move("root-driver", SUCCEEDED, "system-dag-driver")
     progress.move("root", RUNNING)
     well, stopped = False, False
-    with _stoppable(attempts, pods), orchestrated(conductor.run_task, labels):
-        changes: list[tuple[Any, str, Any]] = [
-            (loops, "execute_task", conductor.entering(loops.execute_task)),
-            (importer_handler, "run_importer", conductor.importing(importer_handler.run_importer)),
-        ]
-        try:
-            with replaced(changes):
-                well = run_pipeline(spec, told["arguments"], folder / "kfp")
-        except (KeyboardInterrupt, Interrupted):
-            stopped = True
+    try:
+        with _stoppable(attempts, pods), orchestrated(conductor.run_task, labels), _noted(conductor):
+            well = run_pipeline(spec, told["arguments"], folder / "kfp")
+    except (KeyboardInterrupt, Interrupted):
+        stopped = True
     if stopped or attempts.stopped:
         pods.stop()
         return CANCELED, ""
     conductor.close(spec.root.dag, "root", SUCCEEDED if well else FAILED)
     return (SUCCEEDED, "") if well else (FAILED, "\n".join(progress.failures()))
+
+
+@contextlib.contextmanager
+def _noted(conductor: Conductor) -> Iterator[None]:
+    """Let the conductor hear of DAGs and importers, which kfp.local runs itself."""
+    from kfp.local import importer_handler
+    from kfp.local.orchestrator import enhanced_dag_orchestrator as loops
+
+    changes: list[tuple[Any, str, Any]] = [
+        (loops, "execute_task", conductor.entering(loops.execute_task)),
+        (importer_handler, "run_importer", conductor.importing(importer_handler.run_importer)),
+    ]
+    with replaced(changes):
+        yield
 
 
 def _pods(options: FakeOptions, run_id: str) -> Pods:
