@@ -37,8 +37,11 @@ def pod_config(pod: PodSettings, before: dict[str, Any] | None = None, *, ours: 
     Raises:
         UsageError: A secret or a toleration is written wrongly.
     """
-    from kfp import kubernetes
-
+    try:
+        from kfp import kubernetes
+    except ImportError as error:
+        step = 'pip install "intermodal[kfp]"'
+        raise UsageError("kfp-kubernetes is not installed", seen=error, next_step=step) from error
     task: Any = _Task({"kubernetes": dict(before or {})})
     if ours:
         kubernetes.use_field_path_as_env(task, RUN_VARIABLE, RUN_ID_FIELD)

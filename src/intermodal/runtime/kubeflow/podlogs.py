@@ -74,7 +74,15 @@ class PodLogs:
 
 
 def _append(path: Path, pod: str, content: bytes) -> None:
-    """Add what is new of a pod's log to its task's log."""
+    """Add what is new of a pod's log to its task's log; one follower at a time, should there be two."""
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(".log.lock")):
+        _append_alone(path, pod, content)
+
+
+def _append_alone(path: Path, pod: str, content: bytes) -> None:
     beginnings = _beginnings(path)
     size = path.stat().st_size if path.is_file() else 0
     if pod not in beginnings:

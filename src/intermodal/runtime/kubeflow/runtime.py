@@ -15,11 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from intermodal.core.attempt import machine_mark, process_alive
 from intermodal.core.config import Settings
 from intermodal.errors import Interrupted, UsageError
 from intermodal.runtime.base import RunRequest, Runtime
 from intermodal.runtime.compiled import Rendered, locked_images, require_digests
 from intermodal.runtime.graph import GraphTask, in_loop, tasks_of
+from intermodal.runtime.kubeflow.client import require_host
 from intermodal.runtime.kubeflow.ending import finished, reopened
 from intermodal.runtime.kubeflow.follow import Follower
 from intermodal.runtime.kubeflow.links import linked
@@ -82,6 +84,7 @@ class KubeflowRuntime(Runtime):
 
     def check(self, request: RunRequest) -> None:
         """See `Runtime.check`."""
+        require_host(self.kubeflow)
         check_reachable(self.kubeflow)
         self._rendered(request)
 
@@ -92,7 +95,8 @@ class KubeflowRuntime(Runtime):
 
     def refresh(self, record: RunRecord) -> RunRecord:
         """See `Runtime.refresh`."""
-        if record.state != RUNNING or not record.remote.get("run_id"):
+        followed = record.machine == machine_mark() and process_alive(record.process)
+        if record.state != RUNNING or followed or not record.remote.get("run_id"):
             return record
         server = Server(replace(self.kubeflow, patience=min(self.kubeflow.patience, 10.0)))
         follower = self._follower(server, record, _graph_of(record), Observer())
