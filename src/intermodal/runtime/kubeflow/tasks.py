@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from intermodal.errors import StepFailed
@@ -181,7 +181,7 @@ def _seen(label: str, item: Any, details: dict[str, Any]) -> SeenTask:
         name=label,
         state=_STATES.get(str(item.state), PENDING),
         pods=_pods(item, details),
-        started=datetime.fromtimestamp(start).astimezone().isoformat(timespec="milliseconds") if began else "",
+        started=datetime.fromtimestamp(start, UTC).isoformat(timespec="milliseconds") if began else "",
         seconds=round(max(0.0, end - start), 3) if end and start else 0.0,
         message=str(error or ""),
         created=item.create_time.isoformat() if item.create_time else "",

@@ -232,3 +232,20 @@ def test_the_verb_refuses_what_it_cannot_do(home, capsys, words, part):
 
     assert main(["compile", launching.pipeline("line", "toy_pipelines.py"), *words]) == 2
     assert part in capsys.readouterr().err
+
+
+def test_every_setting_is_in_the_documentation():
+    from dataclasses import fields
+
+    from intermodal.runtime.kubeflow.settings import KubeflowSettings, PodSettings
+
+    page = (ROOT / "docs" / "kubeflow.md").read_text()
+    names = {item.name for kind in (KubeflowSettings, PodSettings) for item in fields(kind)} - {"pods", "steps"}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+
+
+def test_the_documented_settings_are_settings(home):
+    page = (ROOT / "docs" / "kubeflow.md").read_text()
+    settings = configured(page.partition("```toml\n")[2].partition("```")[0])
+    assert settings.pod_of("train_pytorch").node_selector == {"pool": "gpu"}
+    assert render(toy("line"), settings).spec.root.dag.tasks["make"].retry_policy.max_retry_count == 2
