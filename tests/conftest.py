@@ -21,7 +21,7 @@ if str(TESTS) not in sys.path:
 import kfp.compiler  # noqa: E402, F401
 
 from container_engine import core_image, engine, torch_image  # noqa: E402, F401
-from kubeflow import kubeflow, open_kubeflow  # noqa: E402, F401  fixtures
+from kubeflow import kubeflow, open_kubeflow, serve_kubeflow  # noqa: E402, F401  fixtures
 from running import run  # noqa: E402, F401  fixtures
 from seaweedfs import s3, seaweedfs  # noqa: E402, F401
 

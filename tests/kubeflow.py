@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,10 +15,11 @@ import pytest
 
 from intermodal.runtime.kubeflow.fake import KubeflowFake, open_fake
 from intermodal.runtime.pipeline import load_pipeline
-from launching import PATIENCE, pipeline
+from launching import PATIENCE, pipeline, start
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 OpenFake = Callable[..., KubeflowFake]
+Serve = Callable[..., subprocess.Popen[str]]
 
 
 def client_of(fake: KubeflowFake, **options: Any) -> Any:
@@ -110,3 +112,18 @@ def open_kubeflow(tmp_path: Path) -> Iterator[OpenFake]:
 def kubeflow(open_kubeflow: OpenFake) -> KubeflowFake:
     """A fake with the usual options."""
     return open_kubeflow()
+
+
+@pytest.fixture
+def serve_kubeflow(tmp_path: Path) -> Iterator[Serve]:
+    """Starts the fake as a person does, with one and the same home; what is left is killed at the test's end."""
+    servers: list[subprocess.Popen[str]] = []
+
+    def go(*words: str) -> subprocess.Popen[str]:
+        servers.append(start("kubeflow-fake", "--port", "0", "--home", str(tmp_path / "served"), "--json", *words))
+        return servers[-1]
+
+    yield go
+    for server in servers:
+        server.kill()
+        server.wait()

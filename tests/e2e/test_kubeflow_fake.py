@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from intermodal.runtime.kubeflow.fake import KubeflowFake
-from kubeflow import OpenFake, client_of, compiled, ended, pod_of, states, submit, until
-from launching import PATIENCE, start
+from kubeflow import OpenFake, Serve, client_of, compiled, ended, pod_of, states, submit, until
+from launching import PATIENCE
 
 SHELL = "kubeflow_pipelines.py"
 
@@ -242,12 +242,6 @@ def test_retry_keeps_what_succeeded(kubeflow: KubeflowFake, tmp_path: Path) -> N
         client._run_api.run_service_retry_run(run_id=first.run_id)
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> list[str]:
-    """Words that start the fake as a person does."""
-    return ["kubeflow-fake", "--port", "0", "--home", str(tmp_path / "served"), "--json"]
-
-
 def served(process: subprocess.Popen[str]) -> str:
     import json
 
@@ -272,10 +266,10 @@ def begun(url: str, tmp_path: Path, script: str) -> str:
     return run_id
 
 
-def test_a_killed_server_leaves_nothing_running(address: list[str], tmp_path: Path) -> None:
+def test_a_killed_server_leaves_nothing_running(serve_kubeflow: Serve, tmp_path: Path) -> None:
     import kfp
 
-    server = start(*address)
+    server = serve_kubeflow()
     run_id = begun(served(server), tmp_path, f"test -e {tmp_path}/gate || sleep 600")
     family = psutil.Process(server.pid).children(recursive=True)
     assert {item.name() for item in family} >= {"sh", "sleep"}
@@ -284,7 +278,7 @@ def test_a_killed_server_leaves_nothing_running(address: list[str], tmp_path: Pa
     _, alive = psutil.wait_procs(family, timeout=PATIENCE)
     assert alive == []
     (tmp_path / "gate").touch()
-    again = start(*address)
+    again = serve_kubeflow()
     client = kfp.Client(host=served(again))
     seen = client.get_run(run_id)
     assert (seen.state, seen.error.message) == ("FAILED", "the server was killed while the run was on its way")
@@ -295,15 +289,15 @@ def test_a_killed_server_leaves_nothing_running(address: list[str], tmp_path: Pa
     assert again.wait(PATIENCE) == 0
 
 
-def test_a_stopped_server_stops_its_runs(address: list[str], tmp_path: Path) -> None:
+def test_a_stopped_server_stops_its_runs(serve_kubeflow: Serve, tmp_path: Path) -> None:
     import kfp
 
-    server = start(*address)
+    server = serve_kubeflow()
     run_id = begun(served(server), tmp_path, "while true; do sleep 0.05; done")
     server.terminate()
     assert server.wait(PATIENCE) == 0
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
-    again = start(*address)
+    again = serve_kubeflow()
     seen = kfp.Client(host=served(again)).get_run(run_id)
     assert (seen.state, seen.error.message) == ("FAILED", "the server was stopped while the run was on its way")
     again.terminate()

@@ -12,8 +12,7 @@ from test_kubeflow_fake import SHELL, begun_at, logs, served, waited_for
 
 import container_engine
 from container_engine import docker
-from kubeflow import OpenFake, client_of, ended, states, submit, until
-from launching import start
+from kubeflow import OpenFake, Serve, client_of, ended, states, submit, until
 
 pytestmark = pytest.mark.timeout(2400)  # building an image on a new machine takes minutes
 PIPELINE = """
@@ -77,9 +76,8 @@ def test_an_image_that_is_not_there_is_not_fetched(in_containers: OpenFake, tmp_
     assert "nobody/nothing:1 is not present" in done.error.message
 
 
-def test_a_killed_server_leaves_no_container(engine: str, in_containers: OpenFake, tmp_path: Path) -> None:
-    home = tmp_path / "served"
-    server = start("kubeflow-fake", "--port", "0", "--home", str(home), "--tasks", "container", "--json")
+def test_a_killed_server_leaves_no_container(engine: str, in_containers: OpenFake, serve_kubeflow: Serve) -> None:
+    server = serve_kubeflow("--tasks", "container")
     run_id = begun_at(served(server), "sleep 600")
     waited_for(lambda: left(engine, run_id), "the container")
     os.kill(server.pid, signal.SIGKILL)
