@@ -212,10 +212,10 @@ class KubeflowRuntime(Runtime):
         """The run goes on without us; its tasks end its MLflow run from now on."""
         record.save(self.settings.runs)
         Parent(self.settings, self.kubeflow.mlflow_experiment, lambda _text: None).release(record)
-        where = record.remote.get("url") or self.kubeflow.host
+        created = "run_id" in record.remote
         return Interrupted(
-            f"run {record.run_id} goes on in the cluster",
-            seen=where,
+            f"run {record.run_id} {'goes on in the cluster' if created else 'may have been created just now'}",
+            seen=record.remote.get("url") or self.kubeflow.host,
             next_step=f"intermodal resume {record.run_id} follows it again; intermodal cancel {record.run_id} stops it",
         )
 
