@@ -1,5 +1,5 @@
 # make demo and make test do everything on a fresh machine with Python 3.11.
-.PHONY: setup setup-dev demo test check bench format clean
+.PHONY: setup setup-dev demo test check bench conformance format clean
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
@@ -36,6 +36,10 @@ check: setup-dev
 
 bench: setup-dev
 	@for name in ingest featurize training overhead; do setup/timed "$$name" $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+conformance: setup-dev
+	$(BIN)/intermodal conformance --runtime local
+	$(BIN)/intermodal conformance --runtime local-container
 
 format: setup-dev
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/intermodal regenerate
