@@ -17,6 +17,7 @@ baseline = component("baseline")
 train_pytorch = component("train_pytorch")
 evaluate = component("evaluate")
 register = component("register")
+fail = component("fail")
 
 
 @dsl.pipeline(name="retrain", description="New reviews against the champion's: train and compare when they drifted")
@@ -42,7 +43,7 @@ def retrain(
         source: File, folder, glob or s3:// URI of the new reviews; synthetic ones are made when empty.
         rows: How many synthetic reviews.
         categories: Product categories of the synthetic reviews.
-        framework: What the candidate is trained with: pytorch, or anything else for the linear baseline.
+        framework: What the candidate is trained with: pytorch or baseline.
         checkpoint: BERT-family checkpoint: hub name or local directory; the embedded MiniLM when empty.
         max_seq_length: Tokens a review is cut at; 0 chooses from the data.
         seed: Of everything random.
@@ -75,7 +76,7 @@ def retrain(
                 registered_model=registered_model,
                 margin=margin,
             )
-        with dsl.Else(name="baseline"):
+        with dsl.Elif(framework == "baseline", name="baseline"):
             plain = baseline(features=features, seed=seed)
             plain_judged = evaluate(model=plain.outputs["model"], features=features)
             register(
@@ -85,3 +86,5 @@ def retrain(
                 registered_model=registered_model,
                 margin=margin,
             )
+        with dsl.Else(name="unknown-framework"):
+            fail(message="unknown framework; expected pytorch or baseline", exit_code=2)
