@@ -230,7 +230,7 @@ def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.shared
-def test_real_reviews_are_rated_about_as_well_as_by_pytorch(shared: Path, tmp_path: Path) -> None:
+def test_real_reviews_are_rated_far_better_than_by_chance(shared: Path, tmp_path: Path) -> None:
     """4,000 real reviews, one epoch; chance is 0.2."""
     import gzip
     from itertools import islice
