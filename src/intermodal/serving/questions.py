@@ -14,6 +14,7 @@ from intermodal.errors import UsageError
 
 LONGEST_REQUEST = 6 * 1024 * 1024  # bytes; what SageMaker's real-time endpoints take
 MOST_TEXTS = 1000
+TEXT_COLUMNS = ("text", "review_body")  # as the logged model names them
 _EXPECTED = '{"inputs": ["text", …]}, {"instances": […]}, {"dataframe_split": {"columns": ["text"], "data": [["…"]]}}'
 
 
@@ -30,7 +31,7 @@ def texts_of(body: bytes, content_type: str) -> list[str]:
     kind = content_type.partition(";")[0].strip().lower() or "application/json"
     text = _decoded(body)
     if kind == "text/csv":
-        found: Any = [row[0] for row in csv.reader(io.StringIO(text)) if row]
+        found: Any = _from_csv(text)
     elif kind == "text/plain":
         found = [text]
     elif kind in ("application/json", "application/jsonlines"):
@@ -102,18 +103,43 @@ def _from_json(text: str, *, lines: bool) -> Any:
             return [_text_in(json.loads(line)) for line in text.splitlines() if line.strip()]
         fields = json.loads(text)
         if isinstance(fields, dict) and "dataframe_split" in fields:
-            return [row[0] for row in fields["dataframe_split"]["data"]]
+            return _from_split(fields["dataframe_split"])
         found = next((fields[key] for key in ("inputs", "instances", "dataframe_records") if key in fields), None)
-        return None if found is None else [_text_in(item) for item in found]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        if isinstance(found, dict):  # whole columns
+            found = found[_text_column(list(found))]
+        texts = [found] if isinstance(found, str) else found
+        return None if texts is None else [_text_in(item) for item in texts]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError("the request cannot be read", seen=error, expected=_EXPECTED) from error
+
+
+def _from_csv(text: str) -> list[str]:
+    csv.field_size_limit(LONGEST_REQUEST)  # Python's own limit is 128 KiB
+    try:
+        return [row[0] for row in csv.reader(io.StringIO(text)) if row]
+    except csv.Error as error:
+        raise UsageError("the request cannot be read", seen=error, expected="CSV with one text a row") from error
+
+
+def _from_split(table: Any) -> list[Any]:
+    names, rows = table.get("columns"), table["data"]
+    place = names.index(_text_column(names)) if names else 0
+    return [row[place] for row in rows]
 
 
 def _text_in(item: Any) -> Any:
     """A text, or a mapping or list that holds one."""
     if isinstance(item, dict):
-        return item.get("text", next(iter(item.values()), None))
+        return item[_text_column(list(item))]
     return item[0] if isinstance(item, list) and item else item
+
+
+def _text_column(names: list[str]) -> str:
+    """The column with the texts; any name will do when there is no other column."""
+    found = [name for name in TEXT_COLUMNS if name in names] or (names if len(names) == 1 else [])
+    if not found:
+        raise ValueError(f"the columns are {', '.join(map(str, names))}; one must be {' or '.join(TEXT_COLUMNS)}")
+    return found[0]
 
 
 def _flat(data: list[Any]) -> list[Any]:

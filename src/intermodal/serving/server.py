@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from intermodal.errors import IntermodalError
-from intermodal.serving.questions import answer, tensor_answer, texts_of, texts_of_tensors
+from intermodal.serving.questions import LONGEST_REQUEST, answer, tensor_answer, texts_of, texts_of_tensors
 
 
 def make_application(directory: Path, name: str) -> Any:
@@ -43,12 +43,11 @@ def make_application(directory: Path, name: str) -> Any:
 
     # Annotations are read at run time, and `Request` is known in here alone.
     async def invocations(request: Any) -> Any:
-        body = await request.body()
-        texts = texts_of(body, request.headers.get("content-type", ""))
+        texts = texts_of(await _body(request), request.headers.get("content-type", ""))
         return JSONResponse(answer(labels, await _aside(probabilities, texts)))
 
     async def infer(request: Any) -> Any:
-        request_id, texts = texts_of_tensors(await request.body())
+        request_id, texts = texts_of_tensors(await _body(request))
         return JSONResponse(tensor_answer(name, request_id, labels, await _aside(probabilities, texts)))
 
     async def refused(_request: Any, error: Exception) -> Any:
@@ -68,6 +67,16 @@ def make_application(directory: Path, name: str) -> Any:
     application.add_exception_handler(Exception, refused)
     application.add_exception_handler(IntermodalError, refused)
     return application
+
+
+async def _body(request: Any) -> bytes:
+    """The body, as far as it matters: one that is too long is refused, not held in memory first."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST_REQUEST:
+            break
+    return bytes(body)
 
 
 async def _aside(work: Any, texts: list[str]) -> Any:

@@ -43,12 +43,20 @@ class Predictor:
         ('{"instances": [["a"], ["b,c"]]}', ""),
         ('{"dataframe_split": {"columns": ["text"], "data": [["a"], ["b,c"]]}}', "application/json"),
         ('{"dataframe_records": [{"text": "a"}, {"text": "b,c"}]}', "application/json"),
+        ('{"inputs": {"text": ["a", "b,c"]}}', "application/json"),
+        ('{"dataframe_split": {"columns": ["review_id", "text"], "data": [["R1", "a"], ["R2", "b,c"]]}}', ""),
+        ('{"dataframe_records": [{"review_id": "R1", "review_body": "a"}, {"review_body": "b,c"}]}', ""),
         ('{"text": "a"}\n{"text": "b,c"}\n', "application/jsonlines"),
         ('a\n"b,c"\n', "text/csv"),
     ],
 )
 def test_the_same_two_texts(body: str, kind: str):
     assert texts_of(body.encode(), kind) == ["a", "b,c"]
+
+
+def test_one_text_is_one_text_however_long():
+    assert texts_of(b'{"inputs": "some words"}', "") == ["some words"]
+    assert texts_of(b"x" * 200_000, "text/csv") == ["x" * 200_000]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +67,8 @@ def test_the_same_two_texts(body: str, kind: str):
         (b"{}", "application/json", "holds no texts"),
         (b'{"inputs": [1]}', "application/json", "holds no texts"),
         (b'{"dataframe_split": {}}', "application/json", "cannot be read"),
+        (b'{"dataframe_split": []}', "application/json", "cannot be read"),
+        (b'{"dataframe_records": [{"id": "R1", "body": "a"}]}', "application/json", "cannot be read"),
         (b"\xff", "text/plain", "not UTF-8"),
         (b"x", "image/png", "content type"),
         (b"x" * (LONGEST_REQUEST + 1), "text/plain", "too long"),
