@@ -86,6 +86,8 @@ class Parent:
             return
         try:
             client = _client(uri)
+            if client.get_run(run_id).info.status != "RUNNING":  # it has its true state already
+                return
             client.delete_tag(run_id, OWNER_TAG)
             settle_parent(client, run_id)
         except Exception as error:  # as above

@@ -6,6 +6,7 @@ it again. The record on this machine is a copy of what the server and the store 
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 from intermodal.core.attempt import machine_mark, process_alive
 from intermodal.core.config import Settings
-from intermodal.errors import Interrupted, UsageError
+from intermodal.errors import Interrupted, RuntimeFailed, UsageError
 from intermodal.runtime.base import RunRequest, Runtime
 from intermodal.runtime.compiled import Rendered, locked_images, require_digests
 from intermodal.runtime.graph import GraphTask, in_loop, tasks_of
@@ -78,8 +79,8 @@ class KubeflowRuntime(Runtime):
             if cancel:
                 return self._stopped(server, record, graph, observer)
             raise self._left(record) from None
-        except Refused as refused:
-            self._never_began(record.run_id, refused)
+        except RuntimeFailed as failed:
+            self._given_up(record.run_id, failed)
             raise
 
     def check(self, request: RunRequest) -> None:
@@ -154,11 +155,17 @@ class KubeflowRuntime(Runtime):
             require_digests(rendered)
         return rendered
 
-    def _never_began(self, run_id: str, refused: Refused) -> None:
-        """The record of a run that the server did not want; one that it has is left as it stands there."""
+    def _given_up(self, run_id: str, failed: RuntimeFailed) -> None:
+        """A run that never began has failed; one that may be in the cluster is left as it stands there.
+
+        From now on its tasks end its MLflow run, unless that was opened by somebody who ends it.
+        """
         record = find_record(self.settings.runs, run_id)
-        if not record.remote.get("run_id"):
-            finished(record, None, refused).save(self.settings.runs)
+        if record.remote.get("run_id"):
+            if not os.environ.get("MLFLOW_RUN_ID"):
+                Parent(self.settings, self.kubeflow.mlflow_experiment, lambda _text: None).release(record)
+        elif isinstance(failed, Refused) or "version_id" not in record.remote:
+            finished(record, None, failed).save(self.settings.runs)
 
     def _noted(self, record: RunRecord, run: Any) -> RunRecord:
         """The record with the server's run in it."""
@@ -189,6 +196,7 @@ class KubeflowRuntime(Runtime):
         follower = self._follower(server, record, graph, observer, stale)
         mlflow = self._parent(follower).claim(record)
         follower.record = replace(follower.record, mlflow=mlflow or record.mlflow)
+        follower.record.save(self.settings.runs)  # whoever is stopped now must know what to release
         return self._finished(follower, follower.follow(), observer)
 
     def _stopped(
