@@ -164,10 +164,19 @@ def record_digests(images: list[Image], directory: Path) -> Path:
         The file.
     """
     path = directory / LOCK_NAME
-    known = json.loads(path.read_text()) if path.is_file() else {}
+    known = _recorded(path)
     found = {image.family: image.digest for image in images if image.digest}
     write_atomically(path, json.dumps(dict(sorted({**known, **found}.items())), indent=1) + "\n")
     return path
+
+
+def _recorded(path: Path) -> dict[str, str]:
+    """What the lock says already; nothing where it is no lock: this is the way to a new one."""
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: known[name] for name in FAMILIES if name in known} if isinstance(known, dict) else {}
 
 
 def _silent(_line: str) -> None:

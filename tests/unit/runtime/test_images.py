@@ -37,6 +37,13 @@ def test_the_lock_keeps_what_it_knows_and_is_what_compile_reads(tmp_path: Path):
     assert locked_images(tmp_path) == {"core": f"r/core{DIGEST}", "torch": f"r/torch{DIGEST}"}
 
 
+@pytest.mark.parametrize("content", ["[", "[]", '{"cores": "a"}'])
+def test_a_lock_that_is_none_is_written_anew(tmp_path: Path, content: str):
+    (tmp_path / "images.lock.json").write_text(content)
+    record_digests([Image("core", "r/core:1", f"r/core{DIGEST}")], tmp_path)
+    assert locked_images(tmp_path) == {"core": f"r/core{DIGEST}"}
+
+
 def test_an_engine_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RuntimeFailed, match="no container engine is installed"):

@@ -25,13 +25,17 @@ def open_client(settings: KubeflowSettings) -> Any:
         settings: Where it is, and who we are.
 
     Raises:
-        UsageError: There is no host, or the token or cookie that is named is not there.
+        UsageError: There is no host, or the token, cookie or certificate that is named is not there.
     """
     import kfp_server_api
 
     configuration = kfp_server_api.Configuration(host=require_host(settings))
     configuration.retries = False  # the client must know of every attempt: a run may not be created twice
     if settings.ca_file:
+        if not Path(settings.ca_file).is_file():  # asked for a certificate it lacks, a server is asked for minutes
+            raise UsageError(
+                "the certificate is not there", seen=settings.ca_file, expected="the file kubeflow.ca_file"
+            )
         configuration.ssl_ca_cert = settings.ca_file
     token = token_of(settings)
     if token is not None:

@@ -31,8 +31,10 @@ def render(
         use_cache: Whether remembered results may be used.
 
     Raises:
-        UsageError: `[kubeflow]` names a step that does not exist, or is written wrongly.
+        UsageError: `[kubeflow]` names a step that does not exist, is written wrongly, or would upload a password.
     """
+    for key in ("mlflow_tracking_uri", "store"):
+        _check_no_credentials(key, getattr(settings, key))
     made = plain(pipeline, images)
     executors = executors_of(made.spec)
     repeated = _repeated(made.spec)
@@ -71,6 +73,21 @@ def check_reachable(settings: KubeflowSettings) -> None:
             seen=settings.store,
             expected='[kubeflow] store = "s3://bucket/prefix"',
             next_step="set it in intermodal.toml, or INTERMODAL_STORE",
+        )
+
+
+def _check_no_credentials(key: str, uri: str) -> None:
+    """Refuse an address with a password in it: what is uploaded is there for everyone to read.
+
+    Raises:
+        UsageError: There is one.
+    """
+    if urlsplit(uri).password is not None:
+        raise UsageError(
+            f"kubeflow.{key} holds a password, which would stand in the uploaded pipeline",
+            seen=uri.partition("://")[0] + "://…@" + uri.rpartition("@")[2],
+            expected="an address without user and password",
+            next_step='a secret: secrets = [{name = "mlflow", env = {password = "MLFLOW_TRACKING_PASSWORD"}}]',
         )
 
 

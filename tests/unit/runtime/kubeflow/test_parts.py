@@ -13,7 +13,7 @@ from kfp_server_api import ApiException, PipelineTaskDetailChildTask, V2beta1Pip
 from kfp_server_api import V2beta1RunDetails as Details
 
 from intermodal.errors import RuntimeFailed, UsageError
-from intermodal.runtime.kubeflow.client import cookie_of, headers_of, require_host, token_of
+from intermodal.runtime.kubeflow.client import cookie_of, headers_of, open_client, require_host, token_of
 from intermodal.runtime.kubeflow.ending import finished, reopened
 from intermodal.runtime.kubeflow.links import linked
 from intermodal.runtime.kubeflow.patience import Lost, Patience, Refused
@@ -349,6 +349,8 @@ def test_who_we_are(tmp_path: Path, monkeypatch):
     assert caught.value.next_step == "export NOT_THERE=…"
     with pytest.raises(UsageError, match="token file"):
         token_of(KubeflowSettings(token_file=str(tmp_path / "none")))
+    with pytest.raises(UsageError, match="certificate"):
+        open_client(KubeflowSettings(host="https://host", ca_file=str(tmp_path / "none")))
     for host in ("", "kubeflow.example.com"):
         with pytest.raises(UsageError) as caught:
             require_host(KubeflowSettings(host=host))

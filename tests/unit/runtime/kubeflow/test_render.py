@@ -168,6 +168,14 @@ def test_what_is_written_wrongly_is_refused_with_what_would_be_right(home, text,
     assert part in caught.value.expected
 
 
+def test_a_password_is_not_uploaded(home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hidden@mlflow.example.com")
+    with pytest.raises(UsageError, match="holds a password") as caught:
+        render(toy("line"), configured("[kubeflow]"))
+    assert "hidden" not in str(caught.value)
+    assert "MLFLOW_TRACKING_PASSWORD" in str(caught.value)
+
+
 def test_a_tag_is_refused_and_a_digest_is_not(home):
     with pytest.raises(UsageError, match="not named by digest") as caught:
         require_digests(plain(toy("line")))
