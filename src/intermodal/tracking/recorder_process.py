@@ -255,9 +255,11 @@ class RecorderProcess:
 
 
 def run_url(uri: str, run_id: str, experiment_id: str) -> str:
-    """The page of a run; empty when the tracking URI is no server's."""
-    server = uri.startswith(("http://", "https://"))
-    return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}" if server else ""
+    """The page of a run, which others may see: no user and password in it; empty when the URI is no server's."""
+    scheme, _, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    server = f"{scheme}://{host.rpartition('@')[2]}{slash}{path}".rstrip("/")
+    return f"{server}/#/experiments/{experiment_id}/runs/{run_id}" if scheme in ("http", "https") else ""
 
 
 def redeliver(uri: str, folder: Path) -> Delivery:

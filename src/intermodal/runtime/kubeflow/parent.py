@@ -73,6 +73,9 @@ class Parent:
             return
         try:
             _summarise(uri, run_id, record, page)
+        except Exception as error:  # as above; a run without its report has ended all the same
+            self.warn(f"MLflow did not take the summary of the run: {_short(error)}")
+        try:
             end_parent(uri, run_id, _STATES.get(record.state, "KILLED"))
         except Exception as error:  # as above
             self.warn(f"MLflow did not answer, so the parent run there is not ended: {_short(error)}")
@@ -132,10 +135,12 @@ def adopt(uri: str, run_id: str, key: str, tags: dict[str, Any]) -> None:
 
 def _summarise(uri: str, run_id: str, record: RunRecord, page: Path | None) -> None:
     """The tasks' final metrics and the report, as the parent of a local run has them."""
+    from intermodal.tracking.limits import clean_key
+
     client = _client(uri)
     for task in record.tasks:
         for name, value in task.metrics.items():
-            client.log_metric(run_id, f"{task.name}.{name}", value)
+            client.log_metric(run_id, clean_key(f"{task.name}.{name}"), value)
     if page is not None:
         client.log_artifact(run_id, str(page))
 
