@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -134,8 +135,9 @@ class Tracker:
         self._recorder.log_batch(handle, metrics=points, tags=tags)
         for name, output in outcome.outputs.items():
             if output.schema in _PAGES and not task.cached:
-                page = resolve_input(output.uri, self._settings.home / "inputs").path
-                self._recorder.log_artifacts(handle, page, name)
+                with contextlib.suppress(IntermodalError):  # the page stays in the store; the task ended as it did
+                    page = resolve_input(output.uri, self._settings.home / "inputs").path
+                    self._recorder.log_artifacts(handle, page, name)
         self._recorder.end(handle, _STATES.get(task.state, "KILLED"))
 
     def end_run(self, record: RunRecord, report: Path | None) -> None:
