@@ -205,6 +205,7 @@ def test_a_client_killed_before_it_knew_its_run_finds_it_again(fake: KubeflowFak
     process = start("run", pipeline("uncached", "toy_pipelines.py"), "--on", "kubeflow")
     record = waited_for(lambda: next((home / "runs").glob("*/run.json"), None), "a record")
     waited_for(lambda: "version_id" in json.loads(record.read_text())["remote"], "the submission")
+    time.sleep(1.0)  # until the request is on its way; it is held there for three seconds
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     waited_for(lambda: runs_on(fake), "the server to create the run all the same")

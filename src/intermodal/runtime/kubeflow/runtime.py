@@ -31,7 +31,7 @@ from intermodal.runtime.kubeflow.patience import Refused
 from intermodal.runtime.kubeflow.render import check_reachable, render
 from intermodal.runtime.kubeflow.server import Server
 from intermodal.runtime.kubeflow.settings import kubeflow_settings
-from intermodal.runtime.kubeflow.submit import create_once, prepare
+from intermodal.runtime.kubeflow.submit import create_once, look_for, prepare
 from intermodal.runtime.kubeflow.tasks import has_ended, run_state, seen_tasks
 from intermodal.runtime.observer import Observer
 from intermodal.runtime.pipeline import all_arguments, load_pipeline
@@ -136,7 +136,7 @@ class KubeflowRuntime(Runtime):
         """Upload what is to be run and create the run, unless the record has one; what is known is saved at once."""
         if record.remote.get("run_id"):
             return record
-        rendered = self._rendered(request)
+        rendered, asked = self._rendered(request), "version_id" in record.remote
         submission = prepare(server, rendered, record.run_id, record.arguments)
         places = {
             "experiment_id": submission.experiment_id,
@@ -146,7 +146,7 @@ class KubeflowRuntime(Runtime):
         }
         record = replace(record, remote={**record.remote, **places})
         record.save(self.settings.runs)
-        return self._noted(record, create_once(server, submission))
+        return self._noted(record, create_once(server, submission, asked=asked))
 
     def _rendered(self, request: RunRequest) -> Rendered:
         """What is uploaded; refused when an image could change under it."""
@@ -270,9 +270,9 @@ def _settle(follower: Follower) -> None:
 
 
 def _runs_of(server: Server, record: RunRecord) -> list[Any]:
-    """What the server has of a run of which we do not know whether it was created."""
+    """What the server has of a run of which we do not know whether it was created, or still is being created."""
     experiment = record.remote.get("experiment_id", "")
-    return server.runs_named(record.run_id, experiment) if experiment else []
+    return look_for(server, record.run_id, experiment) if experiment else []
 
 
 def _graph_of(record: RunRecord) -> tuple[GraphTask, ...]:

@@ -55,12 +55,13 @@ def prepare(server: Server, rendered: Rendered, name: str, arguments: dict[str, 
     return Submission(name, experiment, pipeline, version, arguments)
 
 
-def create_once(server: Server, submission: Submission) -> Any:
+def create_once(server: Server, submission: Submission, *, asked: bool = False) -> Any:
     """Create the run, unless it is there already.
 
     Args:
         server: The server.
         submission: What is to be run.
+        asked: Whether somebody may have asked for it already, and was killed before there was an answer.
 
     Returns:
         The server's run.
@@ -68,27 +69,41 @@ def create_once(server: Server, submission: Submission) -> Any:
     Raises:
         RuntimeFailed: The server refused, or gave no answer for too long.
     """
-    found = server.runs_named(submission.name, submission.experiment_id)
+    name, experiment = submission.name, submission.experiment_id
+    found = look_for(server, name, experiment) if asked else server.runs_named(name, experiment)
     if found:
         return found[0]
-    patience, began = server.patience, server.patience.clock()
+    patience, began, again = server.patience, server.patience.clock(), False
     while True:
         try:
-            return server.create_run(_body(server, submission))
+            made = server.create_run(_body(server, submission))
+            return (look_for(server, name, experiment) or [made])[0] if again else made
         except Lost as lost:
-            found = _looked_for(server, submission)
+            found, again = look_for(server, name, experiment), True
             if found:
                 return found[0]
             if patience.clock() - began > patience.seconds:
                 raise _gave_up(server, submission, lost) from lost
 
 
-def _looked_for(server: Server, submission: Submission) -> list[Any]:
-    """Runs of that name, looked for several times; should there be two after all, the later one is stopped."""
+def look_for(server: Server, name: str, experiment: str) -> list[Any]:
+    """Runs of that name, looked for several times; should there be two after all, the later one is stopped.
+
+    Args:
+        server: The server.
+        name: Name of the run.
+        experiment: Experiment on the server.
+
+    Returns:
+        The runs, oldest first: none when the server has none for some seconds.
+
+    Raises:
+        RuntimeFailed: The server refused, or gave no answer for too long.
+    """
     pause = _PAUSE
     for _ in range(_LOOKS):
         server.patience.sleep(pause)
-        found = server.runs_named(submission.name, submission.experiment_id)
+        found = server.runs_named(name, experiment)
         for twin in found[1:]:
             server.terminate(twin.run_id)
         if found:

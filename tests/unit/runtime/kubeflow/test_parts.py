@@ -142,6 +142,21 @@ def test_of_two_runs_after_all_the_later_one_is_stopped():
     assert server.stopped == ["run-1"]
 
 
+def test_a_run_that_shows_after_a_second_one_was_created_stays_the_only_one():
+    server = CountingServer(["after"], late=5)
+    run = create_once(server, Submission("name", "experiment", "pipeline", "version", {}))
+    assert run.run_id == "run-0"
+    assert server.stopped == ["run-1"]
+
+
+def test_a_run_that_somebody_asked_for_just_now_is_waited_for():
+    server = CountingServer([], late=2)
+    server.runs.append(SimpleNamespace(run_id="theirs", display_name="name"))
+    run = create_once(server, Submission("name", "experiment", "pipeline", "version", {}), asked=True)
+    assert run.run_id == "theirs"
+    assert len(server.runs) == 1
+
+
 def test_a_run_of_which_nobody_knows_is_given_up_with_the_way_to_look_for_it():
     server = CountingServer(["before"] * 1000)
     with pytest.raises(RuntimeFailed, match="nobody knows") as caught:
