@@ -28,6 +28,18 @@ class Parent:
     experiment: str
     warn: Callable[[str], None]
 
+    def place(self) -> str:
+        """Name of the experiment in which pods find the parent: that of an inherited run, wherever it lies."""
+        inherited, uri = os.environ.get("MLFLOW_RUN_ID", ""), self.settings.tracking_uri
+        if not inherited or uri == "off":
+            return self.experiment
+        try:
+            client = _client(uri)
+            return str(client.get_experiment(client.get_run(inherited).info.experiment_id).name)
+        except Exception as error:  # as below
+            self.warn(f"MLflow did not answer, so the inherited run's experiment is not known: {_short(error)}")
+            return self.experiment
+
     def claim(self, record: RunRecord) -> dict[str, str]:
         """Find or open the parent run, and say that a client will end it.
 

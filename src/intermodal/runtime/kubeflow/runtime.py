@@ -136,7 +136,7 @@ class KubeflowRuntime(Runtime):
         """Upload what is to be run and create the run, unless the record has one; what is known is saved at once."""
         if record.remote.get("run_id"):
             return record
-        rendered, asked = self._rendered(request), "version_id" in record.remote
+        rendered, asked = self._rendered(request, self._experiment()), "version_id" in record.remote
         submission = prepare(server, rendered, record.run_id, record.arguments)
         places = {
             "experiment_id": submission.experiment_id,
@@ -148,9 +148,14 @@ class KubeflowRuntime(Runtime):
         record.save(self.settings.runs)
         return self._noted(record, create_once(server, submission, asked=asked))
 
-    def _rendered(self, request: RunRequest) -> Rendered:
+    def _experiment(self) -> str:
+        """MLflow's experiment for the pods: where the parent run is, or will be."""
+        return Parent(self.settings, self.kubeflow.mlflow_experiment, lambda _text: None).place()
+
+    def _rendered(self, request: RunRequest, experiment: str = "") -> Rendered:
         """What is uploaded; refused when an image could change under it."""
-        rendered = render(request.pipeline, self.kubeflow, locked_images(), use_cache=request.use_cache)
+        settings = replace(self.kubeflow, mlflow_experiment=experiment or self.kubeflow.mlflow_experiment)
+        rendered = render(request.pipeline, settings, locked_images(), use_cache=request.use_cache)
         if not (request.allow_mutable_tags or self.kubeflow.allow_mutable_tags):
             require_digests(rendered)
         return rendered

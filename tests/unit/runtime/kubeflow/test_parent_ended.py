@@ -28,6 +28,20 @@ def test_without_its_report_it_ends_all_the_same(home: Path, tmp_path: Path, mon
     assert "summary" in warnings[0]
 
 
+def test_pods_look_for_an_inherited_run_where_it_is(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    client, warnings = MlflowClient(uri), list[str]()
+    run = client.create_run(client.create_experiment("elsewhere"))
+    parent = Parent(load_settings(), "tests", warnings.append)
+    assert parent.place() == "tests"
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    assert parent.place() == "elsewhere"
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    assert parent.place() == "tests"
+    assert len(warnings) == 1
+
+
 def test_the_page_of_a_run_names_no_password():
     page = "https://mlflow.example.com/base/#/experiments/1/runs/a"
     assert run_url("https://me:hidden@mlflow.example.com/base/", "a", "1") == page
