@@ -122,6 +122,18 @@ def test_a_runtime_of_another_package_is_found_and_found_out(home: Path, monkeyp
     assert "the run is SUCCEEDED, expected FAILED" in done.json["cases"][1]["differences"]
 
 
+def test_what_a_runtime_raises_is_a_difference_whatever_it_is(local: Place, monkeypatch: pytest.MonkeyPatch):
+    def raising(_self: Any, _request: Any, _observer: Any) -> RunRecord:
+        raise ConnectionError("nobody is there")
+
+    monkeypatch.setattr(Careless, "run", raising)
+    monkeypatch.setattr(Place, "open", lambda self: Careless(self.settings))
+    result = run_case(BY_NAME["linear"], local)
+    assert not result.agrees
+    assert "ConnectionError" in result.differences[0]
+    assert "nobody is there" in result.differences[0]
+
+
 def test_the_verb(home: Path):
     done = launching.intermodal("conformance", "--runtime", "local", "--case", "retry", "--json")
     assert done.code == 0, done.err

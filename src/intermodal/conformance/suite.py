@@ -118,6 +118,8 @@ def run_case(case: Case, place: Place) -> Result:
         differences = list(_run(case, place, token, records))
     except IntermodalError as error:
         differences = [f"the runtime raised {type(error).__name__}: {error.headline} ({error.seen})"]
+    except Exception as error:  # somebody else's runtime raises what it likes; the other cases still count
+        differences = [f"the runtime raised {type(error).__name__}, which is no error of intermodal's: {error}"]
     runs = tuple(record.run_id for record in records)
     return Result(case.name, case.about, tuple(differences), round(time.monotonic() - began, 1), runs)
 
