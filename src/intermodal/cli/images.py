@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     engine = Engine(options.engine)
     work = {"build": _build, "push": _push, "digest": _digest}[options.action]
     images = work(engine, families, options)
-    lock = record_digests(images, Path.cwd()) if any(image.digest for image in images) else None
+    # Some engines give an image that was only built a digest too, which no registry knows.
+    known = options.action != "build" and any(image.digest for image in images)
+    lock = record_digests(images, Path.cwd()) if known else None
     if options.json:
         fields = {"engine": engine.name, "images": [asdict(item) for item in images], "lock": str(lock or "")}
         print(json.dumps(fields, indent=1))

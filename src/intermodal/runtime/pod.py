@@ -22,12 +22,11 @@ from intermodal.core.executor_input import ArtifactReference, TaskInput
 from intermodal.core.manifest import MANIFEST_NAME
 from intermodal.runtime.answer import finite
 from intermodal.runtime.outcome import CACHED, SUCCEEDED, Outcome, write_atomically
-from intermodal.store.inputs import DIGEST_KEY, ResolvedInput, resolve_input
+from intermodal.store.inputs import DIGEST_KEY, URI_KEY, ResolvedInput, resolve_input
 from intermodal.store.locate import open_store
 
 RUN_VARIABLE = "INTERMODAL_KFP_RUN_ID"
 POD_VARIABLE = "INTERMODAL_POD"
-URI_KEY = "intermodal_uri"
 # Where Kubeflow's launcher puts what lies behind a URI; kfp's Artifact.path says the same.
 _MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -49,6 +50,7 @@ def run_pod_task(function: Callable[..., Any], given: TaskInput, context: TaskCo
     context = replace(context, mlflow_run_id=recording.mlflow_run_id)
     with _journal_read(context, recording):
         outcome = run_task(Task(function, with_local_inputs(given), context, keeps_copies=True))
+    _finish_undisturbed()
     outcome = _handed_over(given, outcome, context.settings, recording.links)
     with contextlib.suppress(IntermodalError):  # a note for others: the task itself ended as it did
         remember_outcome(context.settings.store, place, outcome)
@@ -122,6 +124,15 @@ class _Recording:
         warning = self._tracker.close()
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
+
+
+def _finish_undisturbed() -> None:
+    """The work is done or given up: told to stop now, the task still hands over and says how it ended.
+
+    What is left takes moments, and a pod has half a minute before it is killed.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _handed_over(given: TaskInput, outcome: Outcome, settings: Settings, links: dict[str, str]) -> Outcome:

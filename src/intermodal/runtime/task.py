@@ -34,7 +34,7 @@ from intermodal.runtime.keys import key_parts, stated
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.revalidate import still_valid
 from intermodal.store.cache_index import CachedOutput, CachedResult, CacheIndex
-from intermodal.store.inputs import ResolvedInput, resolve_input
+from intermodal.store.inputs import DELIVERY_KEYS, ResolvedInput, resolve_input
 from intermodal.store.locate import open_store
 from intermodal.store.publish import MadeOutput, publish_output, published_folder
 
@@ -194,6 +194,9 @@ def _call(
     for name, items in inputs.items():
         for field, item in zip(local["inputs"]["artifacts"][name]["artifacts"], items, strict=True):
             field["uri"] = str(item.path)
+            # Marks of where and when the input was made are the wrapper's; a step would hand them on with its own.
+            told = field.get("metadata", {})
+            field["metadata"] = {key: value for key, value in told.items() if key not in DELIVERY_KEYS}
     for name, value in local["outputs"].get("artifacts", {}).items():
         value["artifacts"][0]["uri"] = str(staging / "outputs" / name)
     local["outputs"]["outputFile"] = str(staging / "executor_output.json")

@@ -116,9 +116,12 @@ def _from_json(text: str, *, lines: bool) -> Any:
 def _from_csv(text: str) -> list[str]:
     csv.field_size_limit(LONGEST_REQUEST)  # Python's own limit is 128 KiB
     try:
-        return [row[0] for row in csv.reader(io.StringIO(text)) if row]
+        rows = [row for row in csv.reader(io.StringIO(text)) if row]
     except csv.Error as error:
         raise UsageError("the request cannot be read", seen=error, expected="CSV with one text a row") from error
+    # MLflow's clients send a table with its header, SageMaker's the rows alone.
+    place = rows[0].index("text") if rows and "text" in rows[0] else None
+    return [row[0] for row in rows] if place is None else [row[place] for row in rows[1:] if len(row) > place]
 
 
 def _from_split(table: Any) -> list[Any]:

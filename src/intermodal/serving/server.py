@@ -61,7 +61,7 @@ def make_application(directory: Path, name: str) -> Any:
     application.add_api_route("/invocations", invocations, methods=["POST"], response_model=None)
     application.add_api_route("/v2/health/live", lambda: {"live": True}, methods=["GET"])
     application.add_api_route("/v2/health/ready", lambda: {"ready": True}, methods=["GET"])
-    application.add_api_route(f"/v2/models/{name}", lambda: _description(name), methods=["GET"])
+    application.add_api_route(f"/v2/models/{name}", lambda: _description(name, len(labels)), methods=["GET"])
     application.add_api_route(f"/v2/models/{name}/ready", lambda: {"name": name, "ready": True}, methods=["GET"])
     application.add_api_route(f"/v2/models/{name}/infer", infer, methods=["POST"], response_model=None)
     application.add_exception_handler(Exception, refused)
@@ -86,13 +86,13 @@ async def _aside(work: Any, texts: list[str]) -> Any:
     return await asyncio.to_thread(work, texts)
 
 
-def _description(name: str) -> dict[str, Any]:
+def _description(name: str, classes: int) -> dict[str, Any]:
     return {
         "name": name,
         "platform": "intermodal",
         "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
         "outputs": [
             {"name": "rating", "datatype": "INT32", "shape": [-1]},
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 5]},
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]},
         ],
     }

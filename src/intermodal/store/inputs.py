@@ -15,6 +15,8 @@ from intermodal.store.cache_index import CacheIndex
 from intermodal.store.locate import find_manifest, open_store
 
 DIGEST_KEY = "intermodal_digest"  # in an artifact's KFP metadata, where its files travel without their manifest
+URI_KEY = "intermodal_uri"
+DELIVERY_KEYS = (DIGEST_KEY, URI_KEY, "mlflow_run_id", "mlflow_url")  # what a task in a pod adds to that metadata
 
 
 @dataclass(frozen=True)

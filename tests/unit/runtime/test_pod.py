@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -200,3 +203,27 @@ def test_mlflow_away_does_not_stop_the_task(pods: InPods):
     answer = pods.run("first", "make", {"n": 2}, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert answer.code == 0, answer.err
     assert "warning" in answer.err
+
+
+def test_told_to_stop_while_it_hands_over_a_task_ends_as_it_was_done(pods: InPods):
+    """A SIGTERM after the work: the outputs are delivered, and MLflow knows that the task went well."""
+    script = """
+import os, signal, sys
+from intermodal.runtime import pod_task
+real = pod_task.deliver
+def deliver(*given):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return real(*given)
+pod_task.deliver = deliver
+from intermodal.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+    uri = f"{pods.folder}/objects/pipe/{RUN}/make/{RUN}/data"
+    words = ["task", "--step", "toy_steps:make", "--executor_input", given({"data": uri}, folder=f"{pods.folder}/make")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], env={**os.environ, **pods.environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(uri).is_file()
+    (parent,) = parents(pods.client, "1", RUN)
+    assert [run.info.status for run in nested(pods.client, "1", parent.info.run_id)] == ["FINISHED"]

@@ -48,6 +48,7 @@ class Predictor:
         ('{"dataframe_records": [{"review_id": "R1", "review_body": "a"}, {"review_body": "b,c"}]}', ""),
         ('{"text": "a"}\n{"text": "b,c"}\n', "application/jsonlines"),
         ('a\n"b,c"\n', "text/csv"),
+        ('id,text\n1,a\n2,"b,c"\n', "text/csv"),
     ],
 )
 def test_the_same_two_texts(body: str, kind: str):

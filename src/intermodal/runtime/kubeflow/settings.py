@@ -161,6 +161,8 @@ def kubeflow_settings(settings: Settings) -> KubeflowSettings:
         raise UsageError(
             f"{CONFIG_NAME}: {SECTION}.on_interrupt is wrong", seen=made.on_interrupt, expected=" or ".join(_WHENS)
         )
+    if made.poll <= 0:
+        raise UsageError(f"{CONFIG_NAME}: {SECTION}.poll is wrong", seen=made.poll, expected="seconds, more than 0")
     return made
 
 
