@@ -13,7 +13,7 @@ setup-dev: $(VENV)/.setup-dev-$(LOCK)
 
 $(VENV)/.setup-$(LOCK):
 	@setup/timed "environment" "$(PYTHON)" -m venv $(VENV)
-	@setup/timed "packages" $(PIP) --editable ".[s3,torch]"
+	@setup/timed "packages" $(PIP) --editable ".[s3,torch,kfp]"
 	@touch $@
 
 $(VENV)/.setup-dev-$(LOCK): $(VENV)/.setup-$(LOCK)
@@ -45,4 +45,4 @@ format: setup-dev
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/intermodal regenerate
 
 clean:
-	rm -rf $(VENV) .intermodal build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .intermodal .kubeflow-fake mlflow.db build .mypy_cache .ruff_cache .pytest_cache

@@ -56,7 +56,8 @@ class PlainLines(Observer):
             return
         self._last[name] = time.monotonic()
         share = f" {100 * done / total:.0f} %" if total else ""
-        self.say(f"    {name}:{share} {done:,.0f} {unit} {note}".rstrip())
+        amount = "" if unit == "%" else f" {done:,.0f} {unit}"
+        self.say(f"    {name}:{share}{amount} {note}".rstrip())
 
     def task_line(self, name: str, line: str) -> None:
         """See `Observer`."""
@@ -117,10 +118,14 @@ def summary(record: RunRecord, settings: Settings) -> str:
     cached = sum(task.cached for task in record.tasks)
     ran = sum(task.state == "SUCCEEDED" for task in record.tasks)
     head = f"{record.state.lower()}: {record.run_id} in {record.seconds:.1f} s"
-    lines = [f"{head} ({count(ran, 'task')} ran, {cached} cached)"]
+    skipped = sum(task.state == "SKIPPED" for task in record.tasks)
+    aside = f", {skipped} skipped" if skipped else ""
+    lines = [f"{head} ({count(ran, 'task')} ran, {cached} cached{aside})"]
     model = registered_model(record)
     if model:
-        lines.append(f"  model    {model['name']} version {model.get('version', '?')}: {model.get('decision', '')}")
+        why = f" ({model['reason']})" if model.get("reason") and model.get("decision") == "rejected" else ""
+        told = f"{model['name']} version {model.get('version', '?')}: {model.get('decision', '')}"
+        lines.append(f"  model    {told}{why}")
     lines.append(f"  report   {report_path(record, settings)}")
     if record.mlflow.get("run_id"):
         where = record.mlflow.get("url") or f"mlflow ui --backend-store-uri {settings.tracking_uri}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from intermodal.cli.main import new_parser
 from intermodal.errors import RuntimeFailed, UsageError
@@ -36,10 +37,20 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError("serving needs two more packages", seen=error, next_step=step) from error
     from intermodal.serving.server import make_application
 
+    if not 0 < options.port < 65536:
+        raise UsageError("there is no such port", seen=options.port, expected="1 to 65535")
     application = make_application(_directory(options.model), options.name)
-    print(f"serving {options.model} at http://{options.host}:{options.port}/invocations", flush=True)
+    address = f"http://{options.host}:{options.port}"
+    words = f"serving {options.model}: {address}/invocations, {address}/v2/models/{options.name}/infer"
+
+    class Telling(uvicorn.Server):  # type: ignore[misc]
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                print(words, flush=True)
+
     try:
-        uvicorn.run(application, host=options.host, port=options.port, log_level="warning")
+        Telling(uvicorn.Config(application, host=options.host, port=options.port, log_level="warning")).run()
     except SystemExit as stopped:  # how uvicorn says that it could not start
         raise RuntimeFailed(
             "the server did not start",

@@ -162,14 +162,14 @@ def list_records(runs: Path) -> list[RunRecord]:
 
 
 def find_record(runs: Path, run_id: str = "") -> RunRecord:
-    """A run by its name, by the start of its name, or the newest.
+    """A run by its name, by the start of its name, by the id it has where it was sent to, or the newest.
 
     Raises:
         UsageError: There is none, or several start so.
     """
     records = list_records(runs)
     found = [record for record in records if record.run_id.startswith(run_id)]
-    exact = [record for record in found if record.run_id == run_id]
+    exact = [record for record in records if run_id and run_id in (record.run_id, record.remote.get("run_id"))]
     if exact or (found and (not run_id or len(found) == 1)):
         return (exact or found)[0]
     some = ", ".join(record.run_id for record in (found or records)[:5]) or f"no runs under {runs}"

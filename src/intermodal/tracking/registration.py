@@ -59,6 +59,7 @@ def write_registration(directory: Path, placed: Registered) -> dict[str, Any]:
         "alias": placed.alias,
         "accepted": placed.decision.accepted,
         "decision": placed.decision.decision,
+        "reason": "; ".join(placed.decision.reasons),
         "model_digest": placed.decision.candidate.model_digest,
         "model_uri": placed.model_uri,
         "champion_version": placed.champion_version,

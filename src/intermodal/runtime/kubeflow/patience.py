@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,12 @@ from intermodal.errors import IntermodalError, RuntimeFailed
 
 Answer = TypeVar("Answer")
 _FIRST, _LONGEST = 0.2, 15.0  # seconds between two attempts
+_QUIET = 3.0  # seconds after which silence is explained
 _PASSING = (408, 429, 500, 502, 503, 504)  # statuses of a server that may do better the next time
+
+
+def _to_standard_error(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 class Lost(Exception):
@@ -28,12 +34,14 @@ class Patience:
         host: The server, for the error.
         sleep: How to wait; tests replace it.
         clock: What the time is; tests replace it.
+        say: Who is told, once, that the server keeps silent.
     """
 
     seconds: float
     host: str
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    say: Callable[[str], None] = _to_standard_error
 
     def ask(self, what: str, call: Callable[[], Answer]) -> Answer:
         """Ask until there is an answer; for calls that change nothing, or may be made twice.
@@ -45,13 +53,17 @@ class Patience:
         Raises:
             RuntimeFailed: The server refused, or gave no answer for too long.
         """
-        began, pause = self.clock(), _FIRST
+        began, pause, told = self.clock(), _FIRST, False
         while True:
             try:
                 return self.once(what, call)
             except Lost as lost:
-                if self.clock() - began + pause > self.seconds:
+                waited = self.clock() - began
+                if waited + pause > self.seconds:
                     raise self._given_up(what, lost) from lost
+                if waited >= _QUIET and not told:
+                    told = True
+                    self.say(f"{self.host} does not answer ({lost}); asking again for up to {self.seconds:.0f} s")
             self.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  so that many clients do not come at once
             pause = min(2 * pause, _LONGEST)
 
@@ -72,7 +84,17 @@ class Patience:
                 raise Lost(f"{error.status} {error.reason}") from error
             raise _refused(what, error, self.host) from error
         except (HTTPError, OSError) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise self._untrusted(what, error) from error
             raise Lost(f"{type(error).__name__}: {error}") from error
+
+    def _untrusted(self, what: str, error: Exception) -> RuntimeFailed:
+        return RuntimeFailed(
+            f"the certificate of Kubeflow Pipelines is not trusted ({what})",
+            seen=error,
+            expected=f"a certificate of {self.host} that this machine trusts",
+            next_step="name its certificate authority: [kubeflow] ca_file",
+        )
 
     def _given_up(self, what: str, lost: Lost) -> RuntimeFailed:
         return RuntimeFailed(
