@@ -79,8 +79,10 @@ def test_a_failure_there_is_a_failure_here(project: Path, store: Store, cluster:
     assert store.states() == {"FAILED"}
     with pytest.raises(ExecutionException, match="no such key"):
         run(project, "line", cluster, config={"kubeflow": {"hosts": cluster.url}})
-    with pytest.raises(ExecutionException, match="pods cannot see the artifact store"):
+    with pytest.raises(ExecutionException, match="nobody said where Kubeflow Pipelines is"):
         run(project, "line", cluster, config={"kubeflow": {}})
+    with pytest.raises(ExecutionException, match="pods cannot see the artifact store"):
+        run(project, "line", cluster, config={"kubeflow": {"host": "https://kubeflow.example.com"}})
     with pytest.raises(ExecutionException, match="digest"):
         run(project, "line", cluster, config={"kubeflow": {"host": cluster.url}})
     assert len(store.parents()) == 1

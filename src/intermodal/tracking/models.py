@@ -82,7 +82,15 @@ def requirements(facts: Mapping[str, Any]) -> list[str]:
     """What must be installed to load the model: its own requirements, and what its loader imports."""
     given = [str(item) for item in facts["requirements"]]
     named = {item.partition("==")[0].strip().lower() for item in given}
-    return [*given, *(f"{name}=={metadata.version(name)}" for name in _LOADERS if name not in named)]
+    return [*given, *(f"{name}=={_version(name)}" for name in _LOADERS if name not in named)]
+
+
+def _version(name: str) -> str:
+    """The version of a package; an image has of MLflow the client alone, and both are released together."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return metadata.version(f"{name}-skinny")
 
 
 def signature(labels: list[str]) -> Any:
