@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from intermodal.errors import UsageError
 
 FAMILIES = ("core", "spark", "torch", "tensorflow", "serve")
+JOBS = ("processing", "training", "managed")
 _ATTRIBUTE = "__intermodal__"
 _EMPTY = inspect.Parameter.empty
 
@@ -35,6 +36,9 @@ class Needs:
         sources: Parameters that name data outside the store; their content enters the cache key.
         still_valid: "module:function" asked before a cached result is used; it is given the cached
             outputs' metadata and returns None, or why the result no longer stands.
+        job: What the step is on SageMaker: a "processing" or a "training" job, or "managed", when a service
+            of AWS does the work itself and the step renders and follows that service's own job.
+        managed: For a managed step, "module:function" of the pure function TaskPlan → list of `Request`.
     """
 
     image: str = "core"
@@ -44,6 +48,8 @@ class Needs:
     capabilities: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     still_valid: str = ""
+    job: str = "processing"
+    managed: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,8 @@ def step(
     capabilities: tuple[str, ...] = (),
     sources: tuple[str, ...] = (),
     still_valid: str = "",
+    job: str = "processing",
+    managed: str = "",
 ) -> Callable[[Function], Function]:
     """Mark a typed KFP function as a step; see `Needs` for the arguments.
 
@@ -144,11 +152,13 @@ def step(
         A decorator that returns the function itself, unchanged but for one attribute.
 
     Raises:
-        UsageError: `image` is not a known family.
+        UsageError: `image` is not a known family, or `job` not a kind of job.
     """
     if image not in FAMILIES:
         raise UsageError("unknown image family", seen=image, expected=", ".join(FAMILIES))
-    needs = Needs(image, str(cpu), memory, gpu, tuple(capabilities), tuple(sources), still_valid)
+    if job not in JOBS:
+        raise UsageError("unknown kind of SageMaker job", seen=job, expected=", ".join(JOBS))
+    needs = Needs(image, str(cpu), memory, gpu, tuple(capabilities), tuple(sources), still_valid, job, managed)
 
     def mark(function: Function) -> Function:
         setattr(function, _ATTRIBUTE, needs)

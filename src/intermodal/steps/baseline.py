@@ -5,7 +5,7 @@ from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Model, Output
 from intermodal.core.step import step
 
 
-@step(image="core", cpu="1", memory="2Gi")
+@step(image="core", cpu="1", memory="2Gi", job="training")
 def baseline(
     features: Input[Dataset],
     model: Output[Model],

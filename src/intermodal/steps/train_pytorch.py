@@ -5,7 +5,7 @@ from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Model, Output
 from intermodal.core.step import step
 
 
-@step(image="torch", cpu="2", memory="8Gi", sources=("checkpoint",))
+@step(image="torch", cpu="2", memory="8Gi", sources=("checkpoint",), job="training")
 def train_pytorch(
     features: Input[Dataset],
     model: Output[Model],

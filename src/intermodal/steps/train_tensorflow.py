@@ -5,7 +5,7 @@ from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Model, Output
 from intermodal.core.step import step
 
 
-@step(image="tensorflow", cpu="2", memory="8Gi", sources=("checkpoint",))
+@step(image="tensorflow", cpu="2", memory="8Gi", sources=("checkpoint",), job="training")
 def train_tensorflow(
     features: Input[Dataset],
     model: Output[Model],

@@ -6,12 +6,12 @@ a pod needs comes from a Kubernetes secret.
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from intermodal.core.config import CONFIG_NAME, Settings
+from intermodal.core.sections import read_section, table
 from intermodal.errors import UsageError
 
 SECTION = "kubeflow"
@@ -138,11 +138,11 @@ def kubeflow_settings(settings: Settings) -> KubeflowSettings:
     Raises:
         UsageError: A key is unknown, or a value has the wrong type.
     """
-    given = _table(settings.extra.get(SECTION, {}), SECTION)
+    given = table(settings.extra.get(SECTION, {}), SECTION)
     own = {item.name for item in fields(KubeflowSettings)} - {"pods", "steps"}
-    steps = _table(given.get("steps", {}), f"{SECTION}.steps")
+    steps = table(given.get("steps", {}), f"{SECTION}.steps")
     pods = {name: value for name, value in given.items() if name not in own and name != "steps"}
-    shared = _read(PodSettings(), pods, SECTION, also=own | {"steps"})
+    shared = _read(PodSettings(), pods, SECTION, frozenset(own | {"steps"}))
     read = _read(KubeflowSettings(), {name: given[name] for name in own & given.keys()}, SECTION)
     made = replace(
         read,
@@ -153,7 +153,7 @@ def kubeflow_settings(settings: Settings) -> KubeflowSettings:
         mlflow_experiment=read.mlflow_experiment or settings.experiment,
         pods=shared,
         steps={
-            name.replace("-", "_"): _read(shared, _table(value, where := f"{SECTION}.steps.{name}"), where)
+            name.replace("-", "_"): _read(shared, table(value, where := f"{SECTION}.steps.{name}"), where)
             for name, value in steps.items()
         },
     )
@@ -166,35 +166,5 @@ def kubeflow_settings(settings: Settings) -> KubeflowSettings:
     return made
 
 
-def _read(before: Any, given: dict[str, Any], where: str, also: set[str] = frozenset()) -> Any:  # type: ignore[assignment]
-    """A dataclass with the given values in it; mappings are merged, everything else is replaced."""
-    known = {item.name: item for item in fields(before)}
-    changed = {}
-    for name, value in given.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, {*known, *also}, n=1) or sorted({*known, *also})
-            raise UsageError(f"{CONFIG_NAME}: [{where}] has no such key", seen=name, expected=", ".join(near))
-        old = getattr(before, name)
-        _check_type(f"{where}.{name}", old, value)
-        changed[name] = {**old, **value} if isinstance(old, dict) else value
-    return replace(before, **changed)
-
-
-def _check_type(where: str, like: Any, value: Any) -> None:
-    """Refuse a value of another type than the default's; `gpu` has None there, and is a number."""
-    kind = int if like is None else type(like)
-    number = kind in (int, float) and isinstance(value, int | float) and not isinstance(value, bool)
-    right = number and (kind is float or isinstance(value, int)) if kind in (int, float) else isinstance(value, kind)
-    if not right or (kind in (int, float) and value < 0):
-        names = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "a table"}
-        raise UsageError(f"{CONFIG_NAME}: {where} is wrong", seen=repr(value), expected=names.get(kind, "a list"))
-    texts = value.values() if where.rpartition(".")[2] in ("env", "node_selector", "labels", "annotations") else ()
-    wrong = [item for item in texts if not isinstance(item, str)]
-    if wrong:
-        raise UsageError(f"{CONFIG_NAME}: {where} holds texts alone", seen=repr(wrong[0]), expected=f'"{wrong[0]}"')
-
-
-def _table(value: Any, where: str) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise UsageError(f"{CONFIG_NAME}: {where} has the wrong type", seen=repr(value), expected=f"a table [{where}]")
+def _read(before: Any, given: dict[str, Any], where: str, also: frozenset[str] = frozenset()) -> Any:
+    return read_section(before, given, where, also, texts=("env", "node_selector", "labels", "annotations"))

@@ -1,0 +1,109 @@
+"""Clients of AWS's services: boto3's, with the region and profile of the settings, retries with jitter, credentials renewed.
+
+`AWS_ENDPOINT_URL` sends them all to another address, as for boto3 itself: a local SageMaker, for one.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+from intermodal.aws.request import Place
+from intermodal.aws.settings import ROLE_NAME, SageMakerSettings
+from intermodal.errors import RuntimeFailed, UsageError
+
+DEFAULT_REGION = "us-east-1"
+_ATTEMPTS = 8  # of one call, by botocore: throttling, 5xx, broken connections
+
+
+def region_of(settings: SageMakerSettings) -> str:
+    """The region: of the settings, else of the environment or the profile, else us-east-1."""
+    if settings.region:
+        return settings.region
+    return os.environ.get("AWS_REGION") or _session(settings.profile, "").region_name or DEFAULT_REGION
+
+
+def aws_client(service: str, settings: SageMakerSettings) -> Any:
+    """A client of one service, shared by all who ask with the same settings; boto3's clients may be used by threads.
+
+    Args:
+        service: Its name in boto3.
+        settings: `[sagemaker]`.
+
+    Raises:
+        UsageError: The profile is not there.
+    """
+    return _client(service, settings.profile, region_of(settings), os.environ.get("AWS_ENDPOINT_URL", ""))
+
+
+def is_local(settings: SageMakerSettings) -> bool:
+    """Whether the services are not AWS's own but at another address (`AWS_ENDPOINT_URL`)."""
+    return bool(os.environ.get("AWS_ENDPOINT_URL_SAGEMAKER") or os.environ.get("AWS_ENDPOINT_URL"))
+
+
+def find_place(settings: SageMakerSettings) -> Place:
+    """The account's places, asking AWS only for the account's number.
+
+    Args:
+        settings: `[sagemaker]`.
+
+    Raises:
+        RuntimeFailed: AWS did not answer, or knows no such credentials.
+    """
+    region = region_of(settings)
+    account = account_of(settings)
+    bucket = settings.bucket or f"intermodal-{account}-{region}"
+    role = settings.role or ROLE_NAME
+    arn = role if role.startswith("arn:") else f"arn:{partition_of(region)}:iam::{account}:role/{role}"
+    return Place(account, region, arn, settings.store or f"s3://{bucket}/intermodal")
+
+
+def account_of(settings: SageMakerSettings) -> str:
+    """The account's number.
+
+    Raises:
+        RuntimeFailed: AWS did not answer, or knows no such credentials.
+    """
+    return _account(settings.profile, region_of(settings), os.environ.get("AWS_ENDPOINT_URL", ""))
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region: "aws", "aws-cn" or "aws-us-gov"."""
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+@lru_cache(maxsize=32)
+def _account(profile: str, region: str, endpoint: str) -> str:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return str(_client("sts", profile, region, endpoint).get_caller_identity()["Account"])
+    except (BotoCoreError, ClientError) as error:
+        raise RuntimeFailed(
+            "AWS does not say which account this is",
+            seen=error,
+            expected="credentials that boto3 finds (environment, profile, instance or pod role)",
+            next_step="aws configure, or set AWS_PROFILE; intermodal aws doctor says more",
+        ) from error
+
+
+@lru_cache(maxsize=64)
+def _client(service: str, profile: str, region: str, endpoint: str) -> Any:
+    from botocore.config import Config
+
+    config = Config(retries={"mode": "adaptive" if endpoint == "" else "standard", "max_attempts": _ATTEMPTS})
+    return _session(profile, region).client(service, config=config)
+
+
+@lru_cache(maxsize=8)
+def _session(profile: str, region: str) -> Any:
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
+    try:
+        return boto3.Session(profile_name=profile or None, region_name=region or None)
+    except ProfileNotFound as error:
+        raise UsageError(
+            "the AWS profile is not there", seen=profile, next_step="aws configure list-profiles"
+        ) from error
