@@ -1,1 +1,1 @@
-"""AWS as intermodal uses it: settings, clients that wait and ask again, requests as values checked against AWS's own model."""
+"""AWS as intermodal uses it: settings, patient clients, requests as values checked against AWS's own model."""

@@ -1,4 +1,4 @@
-"""Clients of AWS's services: boto3's, with the region and profile of the settings, retries with jitter, credentials renewed.
+"""Clients of AWS's services: boto3's, with the settings' region and profile; they ask again, and renew credentials.
 
 `AWS_ENDPOINT_URL` sends them all to another address, as for boto3 itself: a local SageMaker, for one.
 """
