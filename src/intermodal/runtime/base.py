@@ -33,6 +33,7 @@ class RunRequest:
         on_interrupt: "leave" or "cancel": what becomes of a run elsewhere when this process is told to stop;
             the runtime's own setting when empty.
         allow_mutable_tags: Submit images that are not named by digest.
+        max_cost: Most that the run may cost by estimate, USD; 0 for the runtime's own setting.
     """
 
     pipeline: Pipeline
@@ -43,6 +44,7 @@ class RunRequest:
     resume: str = ""
     on_interrupt: str = ""
     allow_mutable_tags: bool = False
+    max_cost: float = 0.0
 
 
 class Runtime(ABC):

@@ -40,6 +40,7 @@ class TaskRecord:
         metrics: Final scalar metrics.
         values: Returned plain values.
         error: What `IntermodalError.to_json` gave.
+        bill: What the job was charged with, as `Bill.to_json` gave it; empty where nothing was.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TaskRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] = field(default_factory=dict)
+    bill: dict[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
