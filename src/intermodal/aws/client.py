@@ -9,12 +9,13 @@ import os
 from functools import lru_cache
 from typing import Any
 
+from intermodal import __version__
 from intermodal.aws.request import Place
 from intermodal.aws.settings import ROLE_NAME, SageMakerSettings
 from intermodal.errors import RuntimeFailed, UsageError
 
 DEFAULT_REGION = "us-east-1"
-_ATTEMPTS = 8  # of one call, by botocore: throttling, 5xx, broken connections
+_ATTEMPTS = 3  # of one call, by botocore; `calls.Calls` is patient beyond that
 
 
 def region_of(settings: SageMakerSettings) -> str:
@@ -68,6 +69,12 @@ def account_of(settings: SageMakerSettings) -> str:
     return _account(settings.profile, region_of(settings), os.environ.get("AWS_ENDPOINT_URL", ""))
 
 
+def renew_clients() -> None:
+    """Forget all clients and sessions, so that credentials are looked for again: the old ones have expired."""
+    _client.cache_clear()
+    _session.cache_clear()
+
+
 def partition_of(region: str) -> str:
     """The partition of a region: "aws", "aws-cn" or "aws-us-gov"."""
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
@@ -92,7 +99,8 @@ def _account(profile: str, region: str, endpoint: str) -> str:
 def _client(service: str, profile: str, region: str, endpoint: str) -> Any:
     from botocore.config import Config
 
-    config = Config(retries={"mode": "adaptive" if endpoint == "" else "standard", "max_attempts": _ATTEMPTS})
+    retries = {"mode": "standard", "max_attempts": _ATTEMPTS}
+    config = Config(retries=retries, connect_timeout=10, read_timeout=60, user_agent_extra=f"intermodal/{__version__}")
     return _session(profile, region).client(service, config=config)
 
 
