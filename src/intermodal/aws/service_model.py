@@ -15,6 +15,13 @@ from typing import Any
 from intermodal.errors import UsageError
 
 _SHOWN = 5
+# All stand inside brackets. Letters are taken with digits and the underscore, which every such pattern allows too.
+_JAVA_CLASSES = {
+    r"\p{L}": r"\w",
+    r"\p{N}": r"\w",
+    r"\p{Z}": r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
+    r"\p{Alnum}": r"a-zA-Z0-9",
+}
 
 
 def problems(service: str, operation: str, request: dict[str, Any]) -> list[str]:
@@ -124,6 +131,8 @@ def _matches(pattern: str, value: str) -> bool:
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     """The pattern, or None where Java's dialect has something that Python's has not."""
     try:
-        return re.compile(pattern.replace(r"\p{L}", r"^\W\d_").replace(r"\p{Z}", r"\s").replace(r"\p{N}", r"\d"))
+        for java, python in _JAVA_CLASSES.items():
+            pattern = pattern.replace(java, python)
+        return re.compile(pattern)
     except re.error:
         return None
