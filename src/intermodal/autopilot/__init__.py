@@ -1,0 +1,1 @@
+"""Autopilot on this machine: candidates of several algorithms tried on the same rows, the best as a model, and why."""
