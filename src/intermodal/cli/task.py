@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Any
 
 from intermodal.cli.main import new_parser
-from intermodal.core.executor_input import read
+from intermodal.core.executor_input import TaskInput, read
 from intermodal.core.registry import load_function
 from intermodal.errors import Interrupted, from_json
 from intermodal.runtime.context import TaskContext
+from intermodal.runtime.outcome import Outcome
 from intermodal.runtime.pod_task import run_pod_task
 from intermodal.runtime.task import Task, run_task
 
@@ -41,14 +43,23 @@ def main(arguments: Sequence[str]) -> int:
     given = read(options.executor_input)
     function = load_function(options.step)
     context = TaskContext.from_environment(function.__name__)
-    # A launcher of ours names its run; without one, KFP's own paths rule.
-    outcome = run_task(Task(function, given, context)) if context.run_id else run_pod_task(function, given, context)
+    outcome = _run(function, given, context)
     if not outcome.error:
         return 0
     error = from_json(outcome.error)
     if PARENT_VARIABLE not in os.environ:  # a launcher tells it itself
         print(f"error: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def _run(function: Callable[..., Any], given: TaskInput, context: TaskContext) -> Outcome:
+    """Run the task as whoever started this process means it."""
+    if os.environ.get("INTERMODAL_JOB"):
+        from intermodal.runtime.sagemaker.job_task import run_job_task
+
+        return run_job_task(function, given, context)
+    # A launcher of ours names its run; without one, KFP's own paths rule.
+    return run_task(Task(function, given, context)) if context.run_id else run_pod_task(function, given, context)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

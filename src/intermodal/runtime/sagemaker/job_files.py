@@ -1,0 +1,43 @@
+"""Where a job's files lie, in its container and in the store: what the launcher and the job agree on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+JOB_VARIABLE = "INTERMODAL_JOB"
+ISOLATED_VARIABLE = "INTERMODAL_ISOLATED"
+SHARDED_VARIABLE = "INTERMODAL_SHARDED"
+ROOT_VARIABLE = "INTERMODAL_ML"  # in the place of /opt/ml, where no container can be had
+END_MARK = "intermodal: this task's last line"
+
+
+def opt_ml() -> Path:
+    """SageMaker's folder in the container."""
+    return Path(os.environ.get(ROOT_VARIABLE) or "/opt/ml")
+
+
+def input_folder(name: str) -> Path | None:
+    """Where SageMaker has put an input: a processing job's, or a training job's channel; None when it is not there."""
+    folders = (opt_ml() / "processing" / "input" / name, opt_ml() / "input" / "data" / name)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def is_training() -> bool:
+    """Whether this is a training job's container."""
+    return (opt_ml() / "input" / "config" / "hyperparameters.json").is_file()
+
+
+def job_prefix(job: str) -> str:
+    """Key prefix of a job's files in the store."""
+    return f"jobs/{job}"
+
+
+def outcome_key(job: str) -> str:
+    """Key of how a job's task ended."""
+    return f"{job_prefix(job)}/outcome.json"
+
+
+def journal_key(job: str) -> str:
+    """Key of everything a job's step said, as JSON lines."""
+    return f"{job_prefix(job)}/journal.jsonl"

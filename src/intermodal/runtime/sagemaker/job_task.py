@@ -1,0 +1,228 @@
+"""A task inside a SageMaker job: the same wrapper as everywhere, on the folders that SageMaker gives a container.
+
+Inputs that SageMaker has brought are used where they lie, after every byte was compared with their
+manifests. Outputs go straight to the store, the manifest last; the model also to /opt/ml/model, which
+SageMaker packs as model.tar.gz. How it ended, and all it said, is left in the store under the job's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from intermodal.core.events import JOURNAL_VARIABLE
+from intermodal.core.executor_input import ArtifactReference, TaskInput
+from intermodal.core.manifest import MANIFEST_NAME, Manifest
+from intermodal.core.metric_lines import metric_line
+from intermodal.core.step import spec_of
+from intermodal.errors import IntermodalError
+from intermodal.runtime.context import TaskContext
+from intermodal.runtime.outcome import CACHED, SUCCEEDED, Outcome
+from intermodal.runtime.sagemaker.job_files import (
+    END_MARK,
+    ISOLATED_VARIABLE,
+    JOB_VARIABLE,
+    SHARDED_VARIABLE,
+    input_folder,
+    is_training,
+    journal_key,
+    opt_ml,
+    outcome_key,
+)
+from intermodal.runtime.sagemaker.shipping import shipped_name
+from intermodal.runtime.tail import Tail
+from intermodal.runtime.task import Task, run_task
+from intermodal.store.locate import open_store
+
+_LOOK_SECONDS = 0.5
+_PROGRESS_SECONDS = 5.0  # between two lines of progress: CloudWatch is paid by the byte
+_FAILURE_CHARACTERS = 1000  # SageMaker shows 1,024
+
+
+def run_job_task(function: Callable[..., Any], given: TaskInput, context: TaskContext) -> Outcome:
+    """Run a task inside a SageMaker job.
+
+    Args:
+        function: The step's function.
+        given: The ExecutorInput, its artifacts on S3.
+        context: The surroundings, from the environment.
+
+    Returns:
+        How it ended; the same is in the store.
+    """
+    job = os.environ[JOB_VARIABLE]
+    with _home(context) as placed:
+        placed = replace(placed, run_id=job)
+        placed.folder.mkdir(parents=True, exist_ok=True)
+        os.environ[JOURNAL_VARIABLE] = str(placed.journal)
+        isolated = os.environ.get(ISOLATED_VARIABLE) == "1"
+        if isolated:
+            store = str(opt_ml() / "processing" / "output" / "store")
+            placed = replace(placed, settings=replace(placed.settings, store=store))
+        ready = _with_delivered(function, given, placed)
+        with _said(placed.journal):
+            outcome = run_task(Task(function, ready, placed))
+        outcome = _handed_over(outcome, placed)
+        _leave(job, placed, outcome, isolated=isolated)
+    print(END_MARK, flush=True)
+    return outcome
+
+
+@contextlib.contextmanager
+def _home(context: TaskContext) -> Iterator[TaskContext]:
+    """A home directory of the job's own, which goes with it."""
+    with tempfile.TemporaryDirectory(prefix="intermodal-job-", ignore_cleanup_errors=True) as folder:
+        settings = replace(context.settings, home=Path(folder))
+        yield replace(context, settings=settings, folder=Path(folder) / "task")
+
+
+def _with_delivered(function: Callable[..., Any], given: TaskInput, context: TaskContext) -> TaskInput:
+    """The ExecutorInput, ready to be run here: inputs that SageMaker brought are known by their content.
+
+    Data that was shipped from somebody's machine is brought to a local path, since a step may read it there only.
+    """
+    inputs = {
+        name: tuple(_delivered(name, index, item, context) for index, item in enumerate(items))
+        for name, items in given.inputs.items()
+    }
+    spec, store = spec_of(function), os.environ.get("INTERMODAL_STORE", context.settings.store)
+    parameters = {
+        name: _local_copy(value, store, context.settings.home) if name in spec.needs.sources else value
+        for name, value in given.parameters.items()
+    }
+    output_file = str(context.settings.home / "executor_output.json")
+    return replace(given, inputs=inputs, parameters=parameters, output_file=output_file)
+
+
+def _delivered(name: str, index: int, item: ArtifactReference, context: TaskContext) -> ArtifactReference:
+    """The input as the wrapper finds it fastest; what SageMaker did not bring is fetched from the store."""
+    folder = input_folder(f"{name}-{index}" if index else name)
+    if folder is None:
+        return item
+    if name in os.environ.get(SHARDED_VARIABLE, "").split(","):
+        return replace(item, uri=str(folder))  # a part of the artifact has no manifest of its own
+    try:
+        text = (folder / MANIFEST_NAME).read_text()
+        manifest = Manifest.from_json(text, item.uri)
+    except (OSError, IntermodalError):
+        return item
+    _link(manifest, folder, context.settings.home / "inputs" / manifest.digest)
+    isolated = os.environ.get(ISOLATED_VARIABLE) == "1"
+    single = f"/{manifest.files[0].path}" if manifest.layout == "file" else ""
+    return replace(item, uri=f"{folder}{single}") if isolated else item
+
+
+def _link(manifest: Manifest, folder: Path, copy: Path) -> None:
+    """Let the wrapper find the files as if it had fetched them; it compares every byte before it uses them."""
+    for item in manifest.files:
+        link = copy / item.path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            link.symlink_to(folder / item.path)
+
+
+def _local_copy(value: Any, store: str, home: Path) -> Any:
+    """Data that was shipped to the store, as a local path; every other value as it is."""
+    if isinstance(value, list):
+        return [_local_copy(item, store, home) for item in value]
+    key = shipped_name(value, store)
+    if not key:
+        return value
+    opened, target = open_store(store), home / key
+    below = [name.removeprefix(f"{key}/") for name in opened.keys(key)]
+    if below:
+        opened.fetch(key, below, target)
+        return str(target)
+    folder, _, name = key.rpartition("/")
+    opened.fetch(folder, [name], target.parent)
+    return str(target)
+
+
+@contextlib.contextmanager
+def _said(journal: Path) -> Iterator[None]:
+    """While the step runs, its curves and its progress stand in the log, from which the launcher reads them."""
+    tail, over, last = Tail(journal), threading.Event(), 0.0
+
+    def look(*, end: bool = False) -> None:
+        nonlocal last
+        events = [json.loads(line) for line in tail.lines(last=end)]
+        progress = [event for event in events if event["event"] == "progress"]
+        due = progress[-1:] if time.monotonic() - last >= _PROGRESS_SECONDS or end else []
+        last = time.monotonic() if due else last
+        for event in [event for event in events if event["event"] == "metric"] + due:
+            print(metric_line(event), flush=True)
+
+    def follow() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            look()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        look(end=True)
+
+
+def _handed_over(outcome: Outcome, context: TaskContext) -> Outcome:
+    """Put the model where SageMaker packs it, and the reason of a failure where SageMaker shows it."""
+    if outcome.state not in (SUCCEEDED, CACHED):
+        _tell_failure(outcome)
+        return outcome
+    if is_training():
+        for item in outcome.outputs.values():
+            if item.schema == "system.Model":
+                _copy_model(item.uri, context)
+    return outcome
+
+
+def _copy_model(uri: str, context: TaskContext) -> None:
+    from intermodal.store.inputs import resolve_input
+
+    made = resolve_input(uri, context.settings.home / "inputs")
+    target = opt_ml() / "model"
+    target.mkdir(parents=True, exist_ok=True)
+    if made.path.is_dir():
+        shutil.copytree(made.path, target, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(made.path, target / made.path.name)
+
+
+def _tell_failure(outcome: Outcome) -> None:
+    """The headline and what was seen, as SageMaker's own tools show it."""
+    error = outcome.error
+    text = "; ".join(part for part in (error.get("headline", ""), error.get("seen", "")) if part) or outcome.state
+    name = "failure" if is_training() else "message"
+    with contextlib.suppress(OSError):
+        (opt_ml() / "output").mkdir(parents=True, exist_ok=True)
+        (opt_ml() / "output" / name).write_text(text[:_FAILURE_CHARACTERS])
+
+
+def _leave(job: str, context: TaskContext, outcome: Outcome, *, isolated: bool) -> None:
+    """Leave the journal and, last, the outcome: whoever follows the job reads them when it has ended."""
+    journal = context.journal.read_bytes() if context.journal.is_file() else b""
+    text = json.dumps(asdict(outcome), indent=1, default=str).encode()
+    if isolated:
+        folder = opt_ml() / "processing" / "output"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "journal.jsonl").write_bytes(journal)
+        (folder / "outcome.json").write_bytes(text)
+        return
+    try:
+        store = open_store(context.settings.store)
+        store.write(journal_key(job), journal)
+        store.write(outcome_key(job), text)
+    except IntermodalError as error:
+        print(f"warning: how this task ended could not be left in the store: {error}", file=sys.stderr)
