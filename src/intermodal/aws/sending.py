@@ -1,0 +1,39 @@
+"""Sending a `Request`: checked against AWS's model first; codes that are an answer too are answered with None."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intermodal.aws.calls import Calls, Refused
+from intermodal.aws.request import Request
+from intermodal.aws.service_model import check_request
+from intermodal.aws.settings import SageMakerSettings
+
+
+def send(request: Request, settings: SageMakerSettings, accept: tuple[str, ...] = ()) -> dict[str, Any] | None:
+    """Send a request and give the answer.
+
+    Args:
+        request: The request.
+        settings: `[sagemaker]`: region, profile, patience.
+        accept: Error codes that are an answer too.
+
+    Returns:
+        The answer; None when AWS answered with one of `accept`.
+
+    Raises:
+        UsageError: AWS would refuse the request by its model; it is not sent.
+        RuntimeFailed: AWS refused it, or did not answer.
+    """
+    check_request(request.service, request.operation, request.parameters)
+    try:
+        return Calls(request.service, settings)(request.operation, **request.parameters)
+    except Refused as refused:
+        if refused.code in accept:
+            return None
+        raise
+
+
+def answered(request: Request, settings: SageMakerSettings) -> dict[str, Any]:
+    """The answer to a request of which no error is acceptable; as `send` otherwise."""
+    return send(request, settings) or {}
