@@ -81,6 +81,7 @@ class TaskPlan:
         nonce: Distinguishes jobs that must not be shared, such as those of a run without cache.
         attempt: Number of the attempt, from 1: a job's name can never be used again.
         unknown_inputs: Inputs whose URIs are known only while the pipeline runs.
+        unknown_parameters: Parameters whose values are known only while the pipeline runs.
     """
 
     pipeline: str
@@ -95,6 +96,7 @@ class TaskPlan:
     nonce: str = ""
     attempt: int = 1
     unknown_inputs: tuple[str, ...] = field(default=())
+    unknown_parameters: tuple[str, ...] = field(default=())
 
     @property
     def job(self) -> JobSettings:

@@ -1,0 +1,49 @@
+"""Which metrics SageMaker reads from a training job's log: a definition for each that its step reports.
+
+The task wrapper prints lines as `intermodal.core.metric_lines` writes them; the expression that finds one comes
+from there too, and holds the whole name, so that `loss` is never found in `val_loss`.
+"""
+
+from __future__ import annotations
+
+from intermodal.core.metric_lines import metric_pattern
+from intermodal.core.step import StepSpec
+
+LIMIT = 40  # definitions in a job, by SageMaker
+_NAME_LIMIT, _REGEX_LIMIT = 255, 500
+_SCORES = ("validation_accuracy", "validation_loss", "validation_qwk")
+# What the catalogue's training steps tell while they train.
+REPORTED = {
+    "train_pytorch": ("train_loss", *_SCORES),
+    "train_tensorflow": ("train_loss", *_SCORES),
+    "baseline": _SCORES,
+}
+COMMON = ("train_loss", "loss", "accuracy", "validation_loss", "validation_accuracy", "val_loss", "val_accuracy")
+
+
+def metric_definition(name: str) -> dict[str, str]:
+    """SageMaker's definition of a metric: its name, and the expression that finds its value in the log.
+
+    Args:
+        name: The metric's name.
+    """
+    return {"Name": name, "Regex": metric_pattern(name)}
+
+
+def metric_definitions(spec: StepSpec) -> list[dict[str, str]]:
+    """The definitions of what a step reports, within SageMaker's limit of 40.
+
+    Args:
+        spec: A training step; one that is not of the catalogue gets the names that training steps mostly use.
+    """
+    return definitions_of(REPORTED.get(spec.name, COMMON))
+
+
+def definitions_of(names: tuple[str, ...]) -> list[dict[str, str]]:
+    """Definitions of metrics by name, each once; those that SageMaker has no room for are left out.
+
+    Args:
+        names: The metrics, the most important first.
+    """
+    made = [metric_definition(name) for name in dict.fromkeys(names) if name.strip()]
+    return [item for item in made if len(item["Name"]) <= _NAME_LIMIT and len(item["Regex"]) <= _REGEX_LIMIT][:LIMIT]

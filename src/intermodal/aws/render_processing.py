@@ -1,0 +1,78 @@
+"""A task as a processing job: the request, rendered from the plan alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intermodal.aws.job_environment import JobMark, job_environment
+from intermodal.aws.job_input import INPUT_ROOTS, OUTPUT_ROOTS, OWN_INPUT, PROCESSING, deliveries, step_arguments
+from intermodal.aws.job_parts import cluster, job_tags, jobs_prefix, stopping, vpc
+from intermodal.aws.request import TaskPlan
+
+ENTRYPOINT = ["python3", "-m", "intermodal", "task"]
+
+
+def processing_job(plan: TaskPlan, mark: JobMark) -> dict[str, Any]:
+    """CreateProcessingJob for a task.
+
+    Args:
+        plan: The task.
+        mark: Name and digest of the job.
+
+    Raises:
+        UsageError: A setting or a parameter cannot be sent to SageMaker.
+    """
+    made = {
+        "ProcessingJobName": mark.name,
+        "RoleArn": plan.place.role,
+        "AppSpecification": {
+            "ImageUri": plan.image,
+            "ContainerEntrypoint": list(ENTRYPOINT),
+            "ContainerArguments": step_arguments(plan),
+        },
+        "Environment": job_environment(plan, mark),
+        "ProcessingInputs": _inputs(plan, mark),
+        "ProcessingResources": {"ClusterConfig": cluster(plan)},
+        "StoppingCondition": stopping(plan.job, spot=False),
+        "Tags": job_tags(plan),
+    }
+    return {**made, **_network(plan), **_outputs(plan, mark)}
+
+
+def _inputs(plan: TaskPlan, mark: JobMark) -> list[dict[str, Any]]:
+    own = _input(OWN_INPUT, f"{jobs_prefix(plan)}/{mark.name}/input/", sharded=False)
+    return [
+        own,
+        *(_input(item.channel, item.prefix, sharded=item.sharded) for item in deliveries(plan) if item.channel),
+    ]
+
+
+def _input(name: str, uri: str, *, sharded: bool) -> dict[str, Any]:
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"{INPUT_ROOTS[PROCESSING]}/{name}",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+            "S3DataDistributionType": "ShardedByS3Key" if sharded else "FullyReplicated",
+        },
+    }
+
+
+def _network(plan: TaskPlan) -> dict[str, Any]:
+    job = plan.job
+    made: dict[str, Any] = vpc(job)
+    made |= {"EnableNetworkIsolation": True} if job.network_isolation else {}
+    made |= {"EnableInterContainerTrafficEncryption": True} if job.encrypt_traffic else {}
+    return {"NetworkConfig": made} if made else {}
+
+
+def _outputs(plan: TaskPlan, mark: JobMark) -> dict[str, Any]:
+    """Outputs go to the store by the wrapper; a container without network needs SageMaker to carry them."""
+    if not plan.job.network_isolation:
+        return {}
+    uri = f"{jobs_prefix(plan)}/{mark.name}/output/"
+    carried = {"S3Uri": uri, "LocalPath": OUTPUT_ROOTS[PROCESSING], "S3UploadMode": "EndOfJob"}
+    key = {"KmsKeyId": plan.job.output_kms_key} if plan.job.output_kms_key else {}
+    return {"ProcessingOutputConfig": {"Outputs": [{"OutputName": "output", "S3Output": carried}], **key}}
