@@ -16,16 +16,13 @@ from typing import Any
 from intermodal.core.config import Settings
 from intermodal.core.events import JOURNAL_VARIABLE
 from intermodal.core.executor_input import TaskInput
-from intermodal.core.step import spec_of
 from intermodal.errors import IntermodalError, StoreFailed
 from intermodal.runtime.context import TaskContext
-from intermodal.runtime.keys import complete_parameters, declared_parameters
 from intermodal.runtime.outcome import CACHED, FAILED, SUCCEEDED, Outcome
-from intermodal.runtime.pod import Place, deliver, place_of, remember_outcome, with_local_inputs
-from intermodal.runtime.record import RUNNING, TaskRecord, now
+from intermodal.runtime.pod import deliver, place_of, remember_outcome, with_local_inputs
+from intermodal.runtime.recording import Recording
 from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task, run_task
-from intermodal.runtime.tracker import Tracker, artifact_facts, metrics_of
 
 _LOOK_SECONDS = 1.0
 _SAY_SECONDS = 5.0
@@ -46,7 +43,7 @@ def run_pod_task(function: Callable[..., Any], given: TaskInput, context: TaskCo
     folder = context.settings.home / "tasks" / (place.run_id or "alone") / place.task / (place.execution or "only")
     context = replace(context, run_id=place.run_id, task=place.task, folder=folder)
     folder.mkdir(parents=True, exist_ok=True)
-    recording = _Recording(function, given, context, place)
+    recording = Recording(function, given, context, place)
     context = replace(context, mlflow_run_id=recording.mlflow_run_id)
     with _journal_read(context, recording):
         outcome = run_task(Task(function, with_local_inputs(given), context, keeps_copies=True))
@@ -56,74 +53,6 @@ def run_pod_task(function: Callable[..., Any], given: TaskInput, context: TaskCo
         remember_outcome(context.settings.store, place, outcome)
     recording.end(outcome)
     return outcome
-
-
-class _Recording:
-    """The task's nested MLflow run; nothing at all where no tracking URI was set."""
-
-    def __init__(self, function: Callable[..., Any], given: TaskInput, context: TaskContext, place: Place) -> None:
-        spec = spec_of(function)
-        self._task = TaskRecord(place.task, step=spec.target, state=RUNNING, started=now())
-        self._began = time.monotonic()
-        self._tracker: Tracker | None = None
-        self._shared = False
-        self._handle = ""
-        injected = context.mlflow_run_id
-        if not os.environ.get("MLFLOW_TRACKING_URI") or not (injected or place.run_id):
-            return
-        self._tracker = Tracker(context.settings, context.folder)
-        self._tracker.start()
-        inputs = {name: [item.uri for item in items] for name, items in with_local_inputs(given).inputs.items()}
-        try:
-            parameters = complete_parameters(spec, declared_parameters(spec, given))
-        except IntermodalError:
-            parameters = dict(given.parameters)  # the task itself will say what is wrong with them
-        if injected:
-            self._handle = self._tracker.adopt_task(injected, self._task, parameters, inputs)
-        else:
-            self._shared = True
-            self._tracker.join_run(place.run_id)
-            self._handle = self._tracker.start_task(self._task, parameters, inputs)
-        self._tracker.watch(self._handle, os.getpid())
-
-    @property
-    def mlflow_run_id(self) -> str:
-        """The nested run's id; empty when there is none, or MLflow is away."""
-        return self._tracker.task_run_id(self._handle) if self._tracker else ""
-
-    @property
-    def links(self) -> dict[str, str]:
-        """Metadata that leads from an artifact to the nested run."""
-        if self._tracker is None:
-            return {}
-        found = {"mlflow_run_id": self.mlflow_run_id, "mlflow_url": self._tracker.task_page(self._handle)}
-        return {name: value for name, value in found.items() if value}
-
-    def journal(self, events: list[dict[str, Any]]) -> None:
-        """Record curve points."""
-        if self._tracker:
-            self._tracker.journal(self._handle, events)
-
-    def end(self, outcome: Outcome) -> None:
-        """End the run in its true state, and wait until MLflow has it."""
-        if self._tracker is None:
-            return
-        ended = replace(
-            self._task,
-            state=outcome.state,
-            seconds=round(time.monotonic() - self._began, 3),
-            cached=outcome.state == CACHED,
-            reason=outcome.reason,
-            artifacts=artifact_facts(outcome),
-            metrics=metrics_of(outcome),
-            error=outcome.error,
-        )
-        self._tracker.end_task(self._handle, ended, outcome, int(time.time() * 1000))
-        if self._shared:
-            self._tracker.settle_run()
-        warning = self._tracker.close()
-        if warning:
-            print(f"warning: {warning}", file=sys.stderr)
 
 
 def _finish_undisturbed() -> None:
@@ -149,7 +78,7 @@ def _handed_over(given: TaskInput, outcome: Outcome, settings: Settings, links: 
 
 
 @contextlib.contextmanager
-def _journal_read(context: TaskContext, recording: _Recording) -> Iterator[None]:
+def _journal_read(context: TaskContext, recording: Recording) -> Iterator[None]:
     """While the step runs: its curves go to MLflow, its progress into the pod's log."""
     os.environ[JOURNAL_VARIABLE] = str(context.journal)
     tail, over = Tail(context.journal), threading.Event()
