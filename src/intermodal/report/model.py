@@ -71,6 +71,7 @@ class TaskRow:
         error: Why it failed.
         artifacts: What it made.
         parameters: What it was called with.
+        bill: What its jobs were charged with; keys as in `TaskRecord.bill`.
     """
 
     name: str
@@ -84,6 +85,7 @@ class TaskRow:
     error: Failure | None = None
     artifacts: tuple[ArtifactRow, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
+    bill: dict[str, Any] = field(default_factory=dict)
 
     @property
     def shown_state(self) -> str:

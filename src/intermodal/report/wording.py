@@ -59,6 +59,13 @@ def seconds(value: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def dollars(value: float | None) -> str:
+    """An amount of USD: $12.34; four digits below a dollar, so that a short job does not cost nothing."""
+    if value is None or not isfinite(value):
+        return DASH
+    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
+
+
 def size(value: float | None) -> str:
     """A number of bytes: 512 B, 12.4 MB (powers of ten)."""
     if value is None or not isfinite(value):

@@ -123,6 +123,7 @@ def _task(task: TaskRecord, folder: Path) -> dict[str, Any]:
         "error": task.error or None,
         "parameters": given.get("inputs", {}).get("parameterValues", {}),
         "artifacts": [{"name": name, **item} for name, item in task.artifacts.items()],
+        "bill": task.bill,
     }
 
 

@@ -132,6 +132,7 @@ class Tracker:
             tags[f"intermodal.output.{name}"] = json.dumps({"uri": item["uri"], "digest": item["digest"]})
         points = [(name, value, 0, milliseconds) for name, value in task.metrics.items()]
         points.append(("intermodal.seconds", task.seconds, 0, milliseconds))
+        points += [(name, value, 0, milliseconds) for name, value in bill_metrics(task).items()]
         self._recorder.log_batch(handle, metrics=points, tags=tags)
         for name, output in outcome.outputs.items():
             if output.schema in _PAGES and not task.cached:
@@ -143,6 +144,7 @@ class Tracker:
     def end_run(self, record: RunRecord, report: Path | None) -> None:
         """Record the summary of a run, and end its parent run."""
         metrics = {f"{task.name}.{name}": value for task in record.tasks for name, value in task.metrics.items()}
+        metrics |= bill_metrics(*record.tasks)
         self._recorder.log_batch(self._parent, metrics=[(k, v, 0, 0) for k, v in metrics.items()])
         if report is not None:
             self._recorder.log_artifacts(self._parent, report)
@@ -156,6 +158,19 @@ class Tracker:
     def close(self) -> str:
         """Wait until MLflow has everything; a warning when it did not take it."""
         return self._recorder.close().warning
+
+
+def bill_metrics(*tasks: TaskRecord) -> dict[str, float]:
+    """What the jobs of tasks were charged with, added up; empty when none was charged with anything.
+
+    A task whose instances have no price counts with its seconds alone.
+    """
+    bills = [task.bill for task in tasks if task.bill]
+    found: dict[str, float] = {}
+    for name in ("billed_seconds", "cost_usd"):
+        values = [float(bill[name]) for bill in bills if name in bill]
+        found |= {f"sagemaker.{name}": sum(values)} if values else {}
+    return found
 
 
 def metrics_of(outcome: Outcome) -> dict[str, float]:

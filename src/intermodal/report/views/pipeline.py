@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -35,6 +36,8 @@ class TaskView:
     parameters: tuple[tuple[str, str], ...]
     artifacts: Table | None
     log: str
+    cost: str = ""
+    bill: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,21 @@ def _task(task: TaskRow, longest: float) -> TaskView:
         parameters=tuple((name, wording.anything(value) or "(empty)") for name, value in task.parameters.items()),
         artifacts=artifact_table(named, f"Artifacts of {task.name}") if named else None,
         log=log if len(log) <= MOST_LOG else "…" + log[-MOST_LOG:],
+        cost=wording.dollars(task.bill["cost_usd"]) if "cost_usd" in task.bill else "",
+        bill=_bill(task.bill),
     )
+
+
+def _bill(bill: Mapping[str, Any]) -> str:
+    """What a task was charged with, as one sentence; empty without jobs."""
+    if not bill:
+        return ""
+    jobs, seconds = int(bill.get("jobs", 1)), wording.seconds(float(bill.get("billed_seconds", 0.0)))
+    saved = float(bill.get("saved_seconds", 0.0))
+    words = [f"{seconds} of {bill.get('instance_type', 'an instance')} in {jobs} job{'' if jobs == 1 else 's'}"]
+    words += [f"{wording.dollars(bill['cost_usd'])}" if "cost_usd" in bill else "no price is known"]
+    words += [f"{wording.seconds(saved)} of spare capacity were not charged"] if saved else []
+    return "; ".join([*words, str(bill.get("prices", ""))]).rstrip("; ")
 
 
 def _artifact(name: str, row: ArtifactRow) -> tuple[Cell, ...]:

@@ -30,7 +30,7 @@ def tiles_of(run: RunReport) -> Iterator[Tile]:
         run: The run.
 
     Yields:
-        Rows in, rows quarantined, constraints, wall time, tasks from the cache.
+        Rows in, rows quarantined, constraints, wall time, tasks from the cache, cost.
     """
     yield from _data_tiles(run)
     validation = run.sections.validation
@@ -47,6 +47,21 @@ def tiles_of(run: RunReport) -> Iterator[Tile]:
     if run.tasks:
         cached = sum(task.shown_state == "CACHED" for task in run.tasks)
         yield Tile("From cache", f"{cached} of {len(run.tasks)}", "tasks that did not have to run again")
+    yield from _cost_tile(run)
+
+
+def _cost_tile(run: RunReport) -> Iterator[Tile]:
+    """What the jobs of the run were charged with; a run without jobs has no such tile."""
+    bills = [task.bill for task in run.tasks if task.bill]
+    if not bills:
+        return
+    seconds = sum(float(bill.get("billed_seconds", 0.0)) for bill in bills)
+    costs = [float(bill["cost_usd"]) for bill in bills if "cost_usd" in bill]
+    open_ended = len(bills) - len(costs)
+    more = f", without {open_ended} of {len(bills)} tasks that have no price" if open_ended else ""
+    yield Tile(
+        "Cost", wording.dollars(sum(costs)) if costs else wording.DASH, f"{wording.seconds(seconds)} billed{more}"
+    )
 
 
 def _data_tiles(run: RunReport) -> Iterator[Tile]:
