@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from intermodal.cli.main import new_parser
 from intermodal.errors import RuntimeFailed, UsageError
+
+# SageMaker starts a container with the word `serve` alone, and the model lies here.
+_HOSTED = "/opt/ml/model"
+_HOST_VARIABLE, _PORT_VARIABLE = "INTERMODAL_SERVE_HOST", "SAGEMAKER_BIND_TO_PORT"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,9 +29,12 @@ def main(arguments: Sequence[str]) -> int:
         RuntimeFailed: The port is taken.
     """
     parser = new_parser("serve")
-    parser.add_argument("model", help="a model: its directory or URI, or TASK.OUTPUT of the newest run")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8080, help="port to listen at (default: 8080)")
+    parser.add_argument(
+        "model", nargs="?", default=_HOSTED, help="a model: its directory or URI, or TASK.OUTPUT of the newest run"
+    )
+    host, port = os.environ.get(_HOST_VARIABLE, "127.0.0.1"), os.environ.get(_PORT_VARIABLE, "8080")
+    parser.add_argument("--host", default=host, help="address to listen at (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=port, help="port to listen at (default: 8080)")
     parser.add_argument("--name", default="reviews", help="the model's name in /v2/models/NAME (default: reviews)")
     options = parser.parse_args(arguments)
     try:
@@ -63,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _directory(model: str) -> Path:
     """A local, verified directory of the model."""
-    if (Path(model) / "predictor.py").is_file() and not (Path(model) / "manifest.json").is_file():
+    if (Path(model) / "predictor.py").is_file() and (model == _HOSTED or not (Path(model) / "manifest.json").is_file()):
         return Path(model)  # unpacked by somebody else: SageMaker's /opt/ml/model, KServe's /mnt/models
     from intermodal.core.config import load_settings
     from intermodal.runtime.artifact_names import find_artifact

@@ -6,12 +6,26 @@ speaks. One request is answered at a time, by as many threads as the machine giv
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 from intermodal.errors import IntermodalError
-from intermodal.serving.questions import LONGEST_REQUEST, answer, tensor_answer, texts_of, texts_of_tensors
+from intermodal.serving.questions import (
+    BATCH,
+    LINES,
+    REAL_TIME,
+    Limits,
+    answer,
+    lines_answer,
+    tensor_answer,
+    texts_of,
+    texts_of_tensors,
+)
+
+BATCH_VARIABLE = "SAGEMAKER_BATCH"  # "true" in containers of SageMaker's batch transform
+_AT_ONCE = 1024  # texts given to the model together
 
 
 def make_application(directory: Path, name: str) -> Any:
@@ -35,19 +49,26 @@ def make_application(directory: Path, name: str) -> Any:
     predictor: Any = load_predictor(directory)
     labels = [str(label) for label in predictor.labels]
     alone = threading.Lock()
+    limits = BATCH if os.environ.get(BATCH_VARIABLE, "").lower() == "true" else REAL_TIME
     application = FastAPI(title=f"intermodal: {name}", docs_url=None, redoc_url=None, openapi_url=None)
 
     def probabilities(texts: list[str]) -> Any:
+        import numpy
+
         with alone:
-            return predictor.predict_proba(texts)
+            parts = [predictor.predict_proba(texts[at : at + _AT_ONCE]) for at in range(0, len(texts), _AT_ONCE)]
+        return numpy.concatenate(parts) if parts else numpy.empty((0, len(labels)), numpy.float32)
 
     # Annotations are read at run time, and `Request` is known in here alone.
     async def invocations(request: Any) -> Any:
-        texts = texts_of(await _body(request), request.headers.get("content-type", ""))
-        return JSONResponse(answer(labels, await _aside(probabilities, texts)))
+        texts = texts_of(await _body(request, limits), request.headers.get("content-type", ""), limits)
+        found = await _aside(probabilities, texts)
+        if LINES in request.headers.get("accept", ""):
+            return Response(lines_answer(labels, found), media_type=LINES)
+        return JSONResponse(answer(labels, found))
 
     async def infer(request: Any) -> Any:
-        request_id, texts = texts_of_tensors(await _body(request))
+        request_id, texts = texts_of_tensors(await _body(request, REAL_TIME))
         return JSONResponse(tensor_answer(name, request_id, labels, await _aside(probabilities, texts)))
 
     async def refused(_request: Any, error: Exception) -> Any:
@@ -69,12 +90,12 @@ def make_application(directory: Path, name: str) -> Any:
     return application
 
 
-async def _body(request: Any) -> bytes:
+async def _body(request: Any, limits: Limits) -> bytes:
     """The body, as far as it matters: one that is too long is refused, not held in memory first."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > LONGEST_REQUEST:
+        if len(body) > limits.size:
             break
     return bytes(body)
 
