@@ -52,8 +52,17 @@ def find_place(settings: SageMakerSettings) -> Place:
     Raises:
         RuntimeFailed: AWS did not answer, or knows no such credentials.
     """
+    return place_in(settings, account_of(settings))
+
+
+def place_in(settings: SageMakerSettings, account: str) -> Place:
+    """The places of an account whose number is known; nothing is asked of AWS.
+
+    Args:
+        settings: `[sagemaker]`.
+        account: The account's number.
+    """
     region = region_of(settings)
-    account = account_of(settings)
     bucket = settings.bucket or f"intermodal-{account}-{region}"
     role = settings.role or ROLE_NAME
     arn = role if role.startswith("arn:") else f"arn:{partition_of(region)}:iam::{account}:role/{role}"

@@ -17,6 +17,7 @@ from intermodal.errors import UsageError
 JOB_VARIABLE = "INTERMODAL_JOB"
 ISOLATED_VARIABLE = "INTERMODAL_ISOLATED"
 PROCESSES_VARIABLE = "INTERMODAL_PROCESSES"
+SHARDED_VARIABLE = "INTERMODAL_SHARDED"
 _VALUE_LIMITS = {PROCESSING: 256}
 _OTHER_LIMIT = 512
 _MOST = 100
@@ -46,6 +47,7 @@ def job_environment(plan: TaskPlan, mark: JobMark) -> dict[str, str]:
     Raises:
         UsageError: A variable is too long, is one of ours, or holds a secret.
     """
+    sharded = ",".join(name for name in sorted(plan.inputs) if name in plan.job.sharded)
     own = {
         "INTERMODAL_STORE": plan.place.store,
         "INTERMODAL_TASK": plan.task,
@@ -53,6 +55,7 @@ def job_environment(plan: TaskPlan, mark: JobMark) -> dict[str, str]:
         REQUEST_VARIABLE: mark.digest[:16],
         "AWS_DEFAULT_REGION": plan.place.region,
         **({ISOLATED_VARIABLE: "1"} if plan.job.network_isolation else {}),
+        **({SHARDED_VARIABLE: sharded} if sharded else {}),
         **({PROCESSES_VARIABLE: str(plan.job.processes)} if plan.job.processes else {}),
     }
     given = plan.job.env
