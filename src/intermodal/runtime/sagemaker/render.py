@@ -152,9 +152,8 @@ def _managed(plan: TaskPlan) -> Callable[[TaskPlan], list[Request]]:
 
 def _unknown(plan: TaskPlan, parameters: dict[str, Any], name: str) -> tuple[str, ...]:
     """Paths of the members that hold something not yet known, the name among it: it is a digest of all."""
-    if not (plan.unknown_inputs or plan.unknown_parameters):
-        return ()
-    return tuple(path for path, text in _leaves(parameters, "") if UNKNOWN in text or name in text)
+    derived = name if plan.unknown_inputs or plan.unknown_parameters else UNKNOWN
+    return tuple(path for path, text in _leaves(parameters, "") if UNKNOWN in text or derived in text)
 
 
 def _leaves(value: Any, path: str) -> list[tuple[str, str]]:
