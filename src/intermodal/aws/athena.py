@@ -150,11 +150,13 @@ def create_table_as(table: Table, select: str) -> str:
     """A CTAS: the rows of a query as Parquet, and a table over them.
 
     Args:
-        table: Database, name, location (which must hold nothing) and what it is partitioned by.
+        table: Database, name, location and what it is partitioned by. The location must hold nothing; a
+            workgroup that enforces its own place takes none, and puts the files below its results.
         select: The query; the columns it is partitioned by come last.
     """
     options = ["format = 'PARQUET'", "write_compression = 'ZSTD'"]
-    options.append(f"external_location = {trino_text(table.location.rstrip('/') + '/')}")
+    if table.location:
+        options.append(f"external_location = {trino_text(table.location.rstrip('/') + '/')}")
     if table.partitioned_by:
         names = ", ".join(trino_text(column.name) for column in table.partitioned_by)
         options.append(f"partitioned_by = ARRAY[{names}]")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ATTEMPTS = 4
+_ROWS_A_PAGE = 1000
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 _SHORTEST_POLL = 0.2
 _USER_ERROR = 2  # AthenaError's ErrorCategory: 1 system, 2 user, 3 other
@@ -115,7 +116,7 @@ class Athena:
                 "athena", "GetQueryResults", {"QueryExecutionId": identifier, "MaxResults": 1000, **token}
             )
             page = answered(request, self.settings)
-            yield {**page["ResultSet"]}
+            yield dict(page["ResultSet"])
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}

@@ -104,15 +104,20 @@ def ingest_reviews(files: list[SourceFile], reviews: str, quarantine: str, limit
         DataRejected: A file cannot be used, there is no row, or too many rows had to be quarantined.
         StoreFailed: The disk or the bucket failed. Whatever is raised, neither directory exists then.
     """
-    _check_limits(limits)
+    check_limits(limits)
     account = Account()
     with staged(reviews, quarantine) as (reviews_place, quarantine_place):
         _copy(files, reviews_place, quarantine_place, limits, account)
-        _check(account, limits)
+        check_account(account, limits)
     return account
 
 
-def _check_limits(limits: Limits) -> None:
+def check_limits(limits: Limits) -> None:
+    """Refuse limits that make no sense.
+
+    Raises:
+        UsageError: One is out of range, or the format unknown.
+    """
     if limits.file_format not in ("", *FORMATS):
         raise UsageError("unknown file_format", seen=limits.file_format, expected=", ".join(FORMATS))
     if not 0 <= limits.max_quarantined <= 1:
@@ -175,7 +180,17 @@ def _is_parquet(file: SourceFile) -> bool:
         return stream.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
 
 
-def _check(account: Account, limits: Limits) -> None:
+def check_account(account: Account, limits: Limits) -> None:
+    """Refuse the outcome of an ingestion that lost rows or had to quarantine too many.
+
+    Args:
+        account: What became of every row.
+        limits: What is tolerated.
+
+    Raises:
+        DataRejected: There is no row, or too many were quarantined.
+        StepFailed: Rows were lost.
+    """
     if account.rows_in != account.rows_out + account.rows_quarantined:
         seen = f"{account.rows_in} in, {account.rows_out} out, {account.rows_quarantined} quarantined"
         raise StepFailed("rows were lost while ingesting", seen=seen, expected="in = out + quarantined")
