@@ -62,7 +62,7 @@ def train_pytorch(
     points = Curves()
     learner = PyTorch(precision)
     trained = train_model(Path(features.path), features.metadata, options, learner, Path(model.path), points)
-    model.metadata.update(trained.metadata)
+    model.metadata.update(trained.metadata | trained.attempt)
     curves.metadata["rows"] = points.write(Path(curves.path))
     write_training(report.path, notes.path, Told("train_pytorch", points.series(), trained.metrics, trained.metadata))
     for name, value in trained.metrics.items():

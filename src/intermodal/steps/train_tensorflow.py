@@ -53,7 +53,7 @@ def train_tensorflow(
     wish = Wish(strategy, epochs, learning_rate, batch_size, frozen_layers, 0, seed)
     options, points = Options(wish, checkpoint, average_with_tfidf, train_rows), Curves()
     trained = train_model(Path(features.path), features.metadata, options, KerasHub(), Path(model.path), points)
-    model.metadata.update(trained.metadata)
+    model.metadata.update(trained.metadata | trained.attempt)
     curves.metadata["rows"] = points.write(Path(curves.path))
     write_training(
         report.path, notes.path, Told("train_tensorflow", points.series(), trained.metrics, trained.metadata)

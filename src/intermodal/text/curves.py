@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,17 @@ class Curves:
         """Add a point to each of several curves."""
         for series, value in values.items():
             self.add(series, step, value)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def points(self) -> list[tuple[str, int, float]]:
+        """(series, step, value) in the order in which they were added."""
+        return list(self._points)
+
+    def restore(self, points: Sequence[tuple[str, int, float]]) -> None:
+        """Take over the points of an earlier attempt at the same training, which told them itself."""
+        self._points = list(points)
 
     def series(self) -> dict[str, list[tuple[float, float]]]:
         """Points (step, value) of each curve."""

@@ -17,6 +17,7 @@ from intermodal.text.lora import merge_lora
 from intermodal.text.lower_layers import LowerLayers
 from intermodal.text.model_files import ModelWriter
 from intermodal.text.packed_bert import Classifier
+from intermodal.text.resuming import Saver
 from intermodal.text.training import Inputs, Rows
 from intermodal.text.training_story import TrainingStory
 
@@ -51,7 +52,9 @@ class PyTorch:
 
     def learn(self, inputs: Inputs, writer: ModelWriter, curves: Curves) -> np.ndarray:
         """Fine-tune, add the encoder to the model, and rate the validation rows."""
-        made = train_encoder(inputs.directory, len(inputs.labels), inputs.rows, inputs.plan, self._place, curves)
+        made = train_encoder(
+            inputs.directory, len(inputs.labels), inputs.rows, inputs.plan, self._place, curves, inputs.saver
+        )
         writer.add_encoder(made.model, load_tokenizer(inputs.directory), inputs.longest)
         return made.validation
 
@@ -70,7 +73,13 @@ class TrainedEncoder:
 
 
 def train_encoder(
-    checkpoint: Path, classes: int, rows: Rows, plan: Plan, place: Place, curves: Curves
+    checkpoint: Path,
+    classes: int,
+    rows: Rows,
+    plan: Plan,
+    place: Place,
+    curves: Curves,
+    saver: Saver | None = None,
 ) -> TrainedEncoder:
     """Fine-tune an encoder.
 
@@ -81,6 +90,7 @@ def train_encoder(
         plan: What to do.
         place: Where to compute.
         curves: Given train_loss every few steps and validation_* after every epoch, by the number of the step.
+        saver: As `train` takes it.
 
     Returns:
         The encoder and what it says of the validation rows.
@@ -106,7 +116,7 @@ def train_encoder(
     story.begin()
     cost = _token_cost(plan, keeps)
     listener = Listener(story.loss, judge, lambda tokens: story.remaining.advance(tokens * cost))
-    train(model, below, rows.train, plan, listener)
+    train(model, below, rows.train, plan, listener, saver)
     found = probabilities(model, judged, rows.validation)
     merge_lora(model)
     return TrainedEncoder(model.to("cpu"), found)

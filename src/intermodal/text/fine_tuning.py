@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from intermodal.text.batches import reading_batches, training_batches
+from intermodal.text.curves import Curves
 from intermodal.text.lora import add_lora
 from intermodal.text.lower_layers import LowerLayers
 from intermodal.text.packed_bert import Classifier
+from intermodal.text.resuming import Saver
 from intermodal.text.training_story import WINDOW
 
 if TYPE_CHECKING:
@@ -63,7 +65,64 @@ def prepare(model: Classifier, plan: Plan) -> None:
             part.eval()
 
 
-def train(model: Classifier, below: LowerLayers, rows: TokenRows, plan: Plan, listener: Listener) -> None:
+class TrainingState:
+    """A training between two of its steps; see `intermodal.text.resuming.State`.
+
+    Args:
+        model: A prepared classifier.
+        plan: What to do.
+        rows: How many rows are trained on.
+    """
+
+    def __init__(self, model: Classifier, plan: Plan, rows: int) -> None:
+        self.step, self.judged = 0, 0
+        self.window: list[torch.Tensor] = []
+        self.optimizer, self.schedule = _optimizer(model, plan.learning_rate, plan.epochs * -(-rows // plan.batch_size))
+        self.trained = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        self._weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+
+    def facts(self) -> dict[str, Any]:
+        """Learning rates and where their schedule is."""
+        kept = ("last_epoch", "_step_count", "_last_lr")
+        schedule = {name: value for name, value in self.schedule.state_dict().items() if name in kept}
+        return {"schedule": schedule, "rates": [group["lr"] for group in self.optimizer.param_groups]}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Trained weights, the optimizer's moments, random generators, losses not told yet."""
+        found = {f"weight/{name}": weight for name, weight in self._weights.items()}
+        for number, kept in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer/{number}/{name}": value for name, value in kept.items()}
+        found["random/cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            found |= {f"random/cuda/{at}": state for at, state in enumerate(torch.cuda.get_rng_state_all())}
+        if self.window:
+            found["window"] = torch.stack(self.window)
+        return {name: value.detach().cpu().contiguous().numpy() for name, value in found.items()}
+
+    def restore(self, facts: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of another process."""
+        given = {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}
+        with torch.no_grad():
+            for name, weight in self._weights.items():
+                weight.copy_(given[f"weight/{name}"])
+        fresh, remembered = self.optimizer.state_dict(), dict[int, dict[str, torch.Tensor]]()
+        for name, value in _below("optimizer/", given):
+            number, _, kind = name.partition("/")
+            remembered.setdefault(int(number), {})[kind] = value
+        self.optimizer.load_state_dict({**fresh, "state": remembered})
+        for group, rate in zip(self.optimizer.param_groups, facts["rates"], strict=True):
+            group["lr"] = rate
+        self.schedule.load_state_dict({**self.schedule.state_dict(), **facts["schedule"]})
+        torch.set_rng_state(given["random/cpu"])
+        for name, value in _below("random/cuda/", given):
+            torch.cuda.set_rng_state(value, int(name))
+        device = self.trained[0].device
+        self.window = list(given["window"].to(device)) if "window" in given else []
+
+
+def train(
+    model: Classifier, below: LowerLayers, rows: TokenRows, plan: Plan, listener: Listener, saver: Saver | None = None
+) -> None:
     """Fine-tune a prepared classifier.
 
     Args:
@@ -72,30 +131,48 @@ def train(model: Classifier, below: LowerLayers, rows: TokenRows, plan: Plan, li
         rows: Training rows.
         plan: What to do.
         listener: Told how it goes.
+        saver: Saves the state now and then, and knows where an earlier attempt was; None for neither.
     """
+    saver = saver or Saver(None, Curves())
+    state, modes = TrainingState(model, plan, len(rows)), _modes(model)
     labels = torch.from_numpy(rows.labels).to(model.output.weight.device)
-    steps = plan.epochs * -(-len(rows) // plan.batch_size)
-    optimizer, schedule = _optimizer(model, plan.learning_rate, steps)
-    trained = [weight for group in optimizer.param_groups for weight in group["params"]]
-    window: list[torch.Tensor] = []
-    modes = _modes(model)
-    for step, (epoch, batch, last) in enumerate(_epochs(rows.lengths, plan), start=1):
-        loss = F.cross_entropy(_logits(model, below, batch), labels[batch])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, _LONGEST_STEP)
-        optimizer.step()
-        schedule.step()
-        window.append(loss.detach())
-        listener.tokens(int(rows.lengths[batch].sum()))
-        if len(window) == WINDOW or last:
-            listener.loss(float(torch.stack(window).mean()), step)
-            window.clear()
-        if last:
-            model.eval()
-            listener.epoch(epoch)
-            _restore(modes)
+    saver.restore(state)
+    resumed = state.step
+    with saver.guard(state):
+        for step, (epoch, batch, last) in enumerate(_epochs(rows.lengths, plan), start=1):
+            if step > state.step:
+                with saver.whole():
+                    _advance(state, F.cross_entropy(_logits(model, below, batch), labels[batch]))
+                    if len(state.window) == WINDOW or last:
+                        listener.loss(float(torch.stack(state.window).mean()), step)
+                        state.window.clear()
+            listener.tokens(int(rows.lengths[batch].sum()))
+            if last and epoch > state.judged:
+                model.eval()
+                listener.epoch(epoch)
+                _restore(modes)
+                with saver.whole():
+                    state.judged = epoch
+            if step > resumed:
+                saver.keep(state, now=last)
     model.eval()
+
+
+def _advance(state: TrainingState, loss: torch.Tensor) -> None:
+    """One step down the slope of a batch's loss."""
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(state.trained, _LONGEST_STEP)
+    state.optimizer.step()
+    state.schedule.step()
+    state.window.append(loss.detach())
+    state.step += 1
+
+
+def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, value in tensors.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), value
 
 
 @torch.inference_mode()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from intermodal.core.checkpoints import Checkpoints
+from intermodal.core.environment import environment_versions
+from intermodal.core.source import source_digest, source_files
 from intermodal.errors import UsageError
 from intermodal.text.bert_shape import Shape, read_shape
 from intermodal.text.checkpoint import checkpoint_digest, resolve_checkpoint, tokenizer_digest
@@ -14,6 +18,7 @@ from intermodal.text.combining import cross_fitted, fit_combination
 from intermodal.text.curves import Curves, validation_scores
 from intermodal.text.linear_training import fit_ordinal
 from intermodal.text.model_files import ModelWriter, model_metadata
+from intermodal.text.resuming import Saver
 from intermodal.text.token_rows import TokenRows, check_tokenizer, choose_rows, label_names, read_rows
 from intermodal.text.training_plan import Plan, Wish, make_plan
 
@@ -47,10 +52,12 @@ class Trained:
     Attributes:
         metrics: Scores on the validation rows.
         metadata: What later steps and people want to know of the model.
+        attempt: What is true of this attempt only: where it was resumed. Empty when it ran in one go.
     """
 
     metrics: dict[str, float]
     metadata: dict[str, Any]
+    attempt: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ class Inputs:
         longest: Tokens that rows are cut at.
         everything: All training rows, for the linear model.
         rows: The rows that the encoder is trained and judged on.
+        saver: Saves the state of the training, and knows where an earlier attempt at it was.
     """
 
     directory: Path
@@ -87,6 +95,7 @@ class Inputs:
     longest: int
     everything: TokenRows
     rows: Rows
+    saver: Saver | None = None
 
 
 class Learner(Protocol):
@@ -140,6 +149,8 @@ def train_model(
     """
     inputs = _read(features, metadata, options)
     learner.check(inputs)
+    saver = Saver(Checkpoints.here(lambda: _work(inputs, learner)), curves)
+    inputs = replace(inputs, saver=saver)
     writer = ModelWriter(target, inputs.labels)
     writer.add_reference(features)
     parts: dict[str, np.ndarray] = {}
@@ -150,7 +161,27 @@ def train_model(
     parts["bert"] = learner.learn(inputs, writer, curves)
     metrics = _join(writer, parts, inputs.rows.validation.labels, inputs.plan.seed)
     writer.finish(_facts(inputs, options, learner))
-    return Trained(metrics, model_metadata(metadata, "+".join(sorted(parts)), metrics))
+    attempt = {"resumed_from_step": saver.resumed_from} if saver.resumed_from else {}
+    return Trained(metrics, model_metadata(metadata, "+".join(sorted(parts)), metrics), attempt)
+
+
+def _work(inputs: Inputs, learner: Learner) -> dict[str, Any]:
+    """All that a state of this training depends on: a checkpoint of anything else must not be resumed."""
+    kind, facts = type(learner), learner.facts()
+    content = hashlib.sha256()
+    for rows in (inputs.rows.train, inputs.rows.validation):
+        for values in (rows.tokens, rows.lengths, rows.labels):
+            content.update(values.tobytes())
+    return {
+        "learner": f"{kind.__module__}:{kind.__qualname__}",
+        "facts": facts,
+        "plan": asdict(inputs.plan),
+        "labels": inputs.labels,
+        "features": content.hexdigest(),
+        "checkpoint": checkpoint_digest(inputs.directory),
+        "source": source_digest(source_files(f"{kind.__module__}:{kind.__qualname__}")),
+        "environment": environment_versions(facts.get("framework", "torch")),
+    }
 
 
 def _read(features: Path, metadata: Mapping[str, Any], options: Options) -> Inputs:
