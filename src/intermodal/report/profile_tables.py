@@ -77,9 +77,8 @@ def verified(cube: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def products(table: pl.DataFrame, top: int) -> dict[str, Any]:
-    """The most reviewed products, and how many there are."""
-    first = table.sort(["rows", "product_id"], descending=[True, False], nulls_last=True).head(top)
+def products(first: pl.DataFrame, spread: pl.DataFrame) -> dict[str, Any]:
+    """The most reviewed products, how many there are, and how many reviews each has."""
     rows = [
         {
             "product_id": row["product_id"],
@@ -90,8 +89,8 @@ def products(table: pl.DataFrame, top: int) -> dict[str, Any]:
         for row in first.iter_rows(named=True)
         if row["stars"] is not None
     ]
-    counted = dict(table["rows"].value_counts(name="products").sort("rows").iter_rows())
-    return {"distinct": table.height, "histogram": _histogram(counted), "top": rows}
+    counted = dict(spread.sort("rows").select("rows", "products").iter_rows())
+    return {"distinct": sum(counted.values()), "histogram": _histogram(counted), "top": rows}
 
 
 def dates(columns: pl.DataFrame) -> dict[str, str]:

@@ -7,7 +7,8 @@ Sums are of whole numbers and every table is sorted: the same data gives the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,31 @@ COLUMNS = {
 }
 
 
+@dataclass(frozen=True)
+class Counted:
+    """All that a profile is made of: tables as small as the numbers of distinct values, whoever counted them.
+
+    Attributes:
+        cube: Rows and verified rows by product_category, month ("2012-07"), year and star_rating.
+        words: Rows by length of the body in words and star_rating.
+        characters: Rows by length of the body in characters.
+        votes: Rows and total votes by helpful votes (length) and star_rating.
+        products: product_id, rows, stars and title of the most reviewed, the most reviewed first.
+        spread: Products by their number of reviews (rows, products).
+        columns: One row: rows, null:NAME and blank:NAME of every column, first, last and customers.
+        schema: Column → type, in the order of the file.
+    """
+
+    cube: pl.DataFrame
+    words: pl.DataFrame
+    characters: pl.DataFrame
+    votes: pl.DataFrame
+    products: pl.DataFrame
+    spread: pl.DataFrame
+    columns: pl.DataFrame
+    schema: Mapping[str, Any]
+
+
 def profile_reviews(directory: str | Path, top: int = 10) -> dict[str, Any]:
     """Profile the reviews in a directory of Parquet files.
 
@@ -34,12 +60,60 @@ def profile_reviews(directory: str | Path, top: int = 10) -> dict[str, Any]:
         top: Number of most reviewed products and of categories listed by name.
 
     Returns:
+        As for `profile_of`.
+
+    Raises:
+        DataRejected: There are no rows, or a column is missing or of the wrong type.
+    """
+    return profile_of(count_files(directory, top), top)
+
+
+def profile_of(counted: Counted, top: int = 10) -> dict[str, Any]:
+    """The profile of what was counted.
+
+    Args:
+        counted: The tables.
+        top: Number of categories listed by name.
+
+    Returns:
         A JSON object with the keys rows, dates, rating {mean, counts}, by_category, by_year, by_month, length
         {characters, words}, helpful, verified, customers, products and columns. Histograms are {edges, counts};
         quantiles are p05 … p99; shares are 0..1.
 
     Raises:
-        DataRejected: There are no rows, or a column is missing or of the wrong type.
+        DataRejected: There are no rows.
+    """
+    cube = counted.cube
+    if not cube.height:
+        raise DataRejected("there are no reviews to explore", seen="0 rows", expected="at least one")
+    return {
+        "rows": int(cube["rows"].sum()),
+        "dates": tables.dates(counted.columns),
+        "rating": tables.rating(cube),
+        "by_category": tables.groups(cube, "product_category", top),
+        "by_year": tables.groups(cube, "year"),
+        "by_month": tables.months(cube),
+        "length": {
+            "characters": tables.lengths(counted.characters),
+            "words": tables.lengths(counted.words, by_rating=True),
+        },
+        "helpful": tables.helpful(counted.votes),
+        "verified": tables.verified(cube),
+        "customers": int(counted.columns["customers"][0]),
+        "products": tables.products(counted.products, counted.spread),
+        "columns": tables.completeness(counted.columns, counted.schema),
+    }
+
+
+def count_files(directory: str | Path, top: int = 10) -> Counted:
+    """Count the Parquet files of a directory, streamed.
+
+    Args:
+        directory: Their root.
+        top: Number of most reviewed products.
+
+    Raises:
+        DataRejected: A column is missing or of the wrong type.
     """
     import polars as pl
 
@@ -56,22 +130,9 @@ def profile_reviews(directory: str | Path, top: int = 10) -> dict[str, Any]:
     apart = pl.QueryOptFlags(comm_subplan_elim=False)
     counted = pl.collect_all(plans, engine="streaming", optimizations=apart)
     cube, words, characters, votes, products, columns = counted
-    if not cube.height:
-        raise DataRejected("there are no reviews to explore", seen="0 rows", expected="at least one")
-    return {
-        "rows": int(cube["rows"].sum()),
-        "dates": tables.dates(columns),
-        "rating": tables.rating(cube),
-        "by_category": tables.groups(cube, "product_category", top),
-        "by_year": tables.groups(cube, "year"),
-        "by_month": tables.months(cube),
-        "length": {"characters": tables.lengths(characters), "words": tables.lengths(words, by_rating=True)},
-        "helpful": tables.helpful(votes),
-        "verified": tables.verified(cube),
-        "customers": int(columns["customers"][0]),
-        "products": tables.products(products, top),
-        "columns": tables.completeness(columns, reviews.collect_schema()),
-    }
+    first = products.sort(["rows", "product_id"], descending=[True, False], nulls_last=True).head(top)
+    spread = products["rows"].value_counts(name="products").sort("rows")
+    return Counted(cube, words, characters, votes, first, spread, columns, reviews.collect_schema())
 
 
 def scan(directory: str | Path) -> pl.LazyFrame:
