@@ -114,7 +114,7 @@ def job_executor_input(plan: TaskPlan) -> dict[str, Any]:
             "parameters": {name: {"outputFile": f"{root}/{name}"} for name in plan.spec.returns},
             "outputFile": f"{root}/executor_output.json",
         },
-        OPTIONS: {"step": plan.spec.target, "delivered": _delivered(plan)},
+        OPTIONS: {"step": plan.spec.target, "delivered": _delivered(plan), "sharded": sorted(_sharded(plan))},
     }
 
 
@@ -136,6 +136,10 @@ def _delivered(plan: TaskPlan) -> dict[str, list[str]]:
     for item in deliveries(plan):
         found.setdefault(item.name, []).append(item.path)
     return found
+
+
+def _sharded(plan: TaskPlan) -> set[str]:
+    return {item.name for item in deliveries(plan) if item.sharded}
 
 
 def _artifact(name: str, schema: str, uri: str) -> dict[str, Any]:

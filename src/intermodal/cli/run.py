@@ -25,6 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     from intermodal.core.config import load_settings
     from intermodal.runtime.base import RunRequest, open_runtime
     from intermodal.runtime.pipeline import load_pipeline, read_arguments
+    from intermodal.runtime.placements import read_placements
 
     settings = load_settings()
     runtime = open_runtime(options.on, settings)
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments=read_arguments(pipeline, options.param),
         mode=mode_of(options),
         use_cache=not options.no_cache,
-        placements=placements(options.place, options.on),
+        placements=read_placements(options.place, options.on, pipeline, settings.extra),
         on_interrupt=options.on_interrupt,
         allow_mutable_tags=options.allow_mutable_tags,
     )
@@ -54,26 +55,6 @@ def mode_of(options: argparse.Namespace) -> str:
             "a step in a container cannot be debugged", seen="--debug --containers", expected="one of them"
         )
     return "in-process" if options.debug else "container" if options.containers else "subprocess"
-
-
-def placements(words: list[str], default: str) -> dict[str, str]:
-    """Read `STEP=RUNTIME` words; a runtime that is not there yet is refused before anything starts."""
-    from intermodal.runtime.base import known_runtimes
-
-    names = known_runtimes()
-    found: dict[str, str] = {}
-    for word in words:
-        step, equals, runtime = word.partition("=")
-        if not equals or runtime not in names:
-            raise UsageError("a placement is STEP=RUNTIME", seen=word, expected=f"a runtime of {', '.join(names)}")
-        if runtime != default:
-            raise UsageError(
-                "one step on another runtime than its pipeline is not part of this version",
-                seen=word,
-                expected=f"{step}={default}, as the pipeline itself",
-                next_step=f"intermodal run … --on {runtime} runs the whole pipeline there",
-            )
-    return found
 
 
 def add_mode_flags(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +77,7 @@ def add_interrupt_flag(parser: argparse.ArgumentParser) -> None:
         "--on-interrupt",
         default="",
         choices=ON_INTERRUPT,
-        help="what becomes of a run on a cluster at Ctrl-C (default: leave, it goes on there)",
+        help="at Ctrl-C, what becomes of a run on a cluster (default: leave) or of jobs on SageMaker (default: cancel)",
     )
 
 

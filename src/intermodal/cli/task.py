@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from intermodal.cli.main import new_parser
-from intermodal.core.executor_input import TaskInput, read
+from intermodal.core.executor_input import OPTIONS, TaskInput, read
 from intermodal.core.registry import load_function
 from intermodal.errors import Interrupted, from_json
 from intermodal.runtime.context import TaskContext
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     _die_with_parent()
     signal.signal(signal.SIGTERM, _interrupt)
     given = read(options.executor_input)
-    function = load_function(options.step)
+    # A target too long for an argument of a SageMaker job stands in the ExecutorInput.
+    function = load_function(given.raw[OPTIONS]["step"] if options.step == "@" else options.step)
     context = TaskContext.from_environment(function.__name__)
     outcome = _run(function, given, context)
     if not outcome.error:

@@ -16,6 +16,7 @@ ENTRY_POINT_GROUP = "intermodal.runtimes"
 RUNTIMES = {
     "local": "intermodal.runtime.local.runtime:LocalRuntime",
     "kubeflow": "intermodal.runtime.kubeflow.runtime:KubeflowRuntime",
+    "sagemaker": "intermodal.runtime.sagemaker.runtime:SageMakerRuntime",
 }
 
 

@@ -40,6 +40,7 @@ class TaskRecord:
         metrics: Final scalar metrics.
         values: Returned plain values.
         error: What `IntermodalError.to_json` gave.
+        job: Where it runs when a service runs it: {"service", "kind", "name", "url"}.
         bill: What the job was charged with, as `Bill.to_json` gave it; empty where nothing was.
     """
 
@@ -56,6 +57,7 @@ class TaskRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] = field(default_factory=dict)
+    job: dict[str, str] = field(default_factory=dict)
     bill: dict[str, float | str] = field(default_factory=dict)
 
 
@@ -81,6 +83,7 @@ class RunRecord:
         error: Of the first task that failed, or of the run itself.
         warnings: What the user should know though the run went on.
         runtime: Name of the runtime it runs on.
+        placements: Task or step → where it runs, if elsewhere than the others.
         remote: Where it runs, when that is not this machine: {"host", "run_id", "url", …}.
     """
 
@@ -101,6 +104,7 @@ class RunRecord:
     error: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     runtime: str = "local"
+    placements: dict[str, str] = field(default_factory=dict)
     remote: dict[str, Any] = field(default_factory=dict)
 
     def task(self, name: str) -> TaskRecord | None:

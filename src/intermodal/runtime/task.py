@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from intermodal import __version__
+from intermodal.aws.secrets import read_secret, with_secrets
 from intermodal.core.attempt import attempt_name
 from intermodal.core.cachekey import KeyParts
 from intermodal.core.environment import environment_digest
@@ -190,7 +191,9 @@ def _call(
     given = {name: value for name, value in task.given.parameters.items() if name not in parts.parameters}
     used = {name: value for name, value in parts.parameters.items() if name not in spec.needs.sources}
     sources = {name: task.given.parameters.get(name, spec.parameter(name).default) for name in spec.needs.sources}
-    local.setdefault("inputs", {})["parameterValues"] = {**given, **used, **sources}
+    # A secret is looked up for the call alone: key, manifest, MLflow and log know its name.
+    values = with_secrets({**given, **used, **sources}, lambda name: _read_secret(task, name))
+    local.setdefault("inputs", {})["parameterValues"] = values
     for name, items in inputs.items():
         for field, item in zip(local["inputs"]["artifacts"][name]["artifacts"], items, strict=True):
             field["uri"] = str(item.path)
@@ -203,6 +206,13 @@ def _call(
     (staging / "outputs").mkdir()
     Executor(executor_input=local, function_to_execute=task.function).execute()
     return dict(json.loads((staging / "executor_output.json").read_text()))
+
+
+def _read_secret(task: Task, name: str) -> str:
+    from intermodal.aws.client import aws_client
+    from intermodal.aws.settings import sagemaker_settings
+
+    return read_secret(aws_client("secretsmanager", sagemaker_settings(task.context.settings)), name)
 
 
 def _made(given: TaskInput, answer: dict[str, Any], staging: Path) -> list[MadeOutput]:

@@ -176,8 +176,11 @@ class Engine:
             environment=environment,
             started=lambda process: self._tracker.watch(handle, process),
             watch=self._watch(task.name, handle),
+            placed=lambda job: self._note(task.name, job=job),
+            billed=lambda bill: self._note(task.name, bill=bill),
         )
         outcome = replace_reason(self._launcher.run(launch), why)
+        task = self._known(task.name, step)  # with what was noted of its job
         if self.interrupted:
             raise Interrupted(f"task {task.name} was interrupted", next_step="run the same command again to continue")
         return self._end(task, outcome, handle, began)
@@ -244,6 +247,11 @@ class Engine:
         if not self.record.mlflow and (ids := self._tracker.run_ids()) is not None:
             with self._lock:
                 self.record = replace(self.record, mlflow={"run_id": ids.run_id, "url": ids.url})
+
+    def _note(self, label: str, **fields: Any) -> None:
+        """Note in a task's record what its launcher learnt while it runs."""
+        with self._lock:
+            self._update(replace(self._known(label, ""), **fields))
 
     def _update(self, task: TaskRecord) -> None:
         with self._lock:

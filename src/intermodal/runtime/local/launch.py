@@ -10,6 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from intermodal.core.events import JOURNAL_VARIABLE
 from intermodal.errors import Interrupted, StepFailed
@@ -31,6 +32,8 @@ class Launch:
         environment: Variables the component sets.
         started: Called with the number of the process, once it runs.
         watch: Called again and again while it runs, to show its log and progress.
+        placed: Called with the job, {"service", "kind", "name", "url"}, where a service runs the task.
+        billed: Called with what the job was charged with, once that is known.
     """
 
     task: Task
@@ -40,6 +43,8 @@ class Launch:
     environment: dict[str, str]
     started: Callable[[int], None]
     watch: Watch
+    placed: Callable[[dict[str, str]], None] = lambda _job: None
+    billed: Callable[[dict[str, Any]], None] = lambda _bill: None
 
 
 class Launcher(ABC):

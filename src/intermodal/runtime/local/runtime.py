@@ -44,7 +44,10 @@ _POLL_SECONDS = 0.1
 
 
 class LocalRuntime(Runtime):
-    """Runs pipelines on this machine, one task at a time; see `Runtime`."""
+    """Orders a pipeline's tasks on this machine, one at a time, and runs them here or where they are placed."""
+
+    name = "local"
+    leaves_jobs = False
 
     def run(self, request: RunRequest, observer: Observer) -> RunRecord:
         """See `Runtime.run`."""
@@ -53,7 +56,8 @@ class LocalRuntime(Runtime):
             with hooked(engine.run_step, engine.task_folder, run_command=engine.run_command):
                 return run_pipeline(request.pipeline.spec, request.arguments, engine.folder / "kfp")
 
-        record = _first_record(request, self.settings.runs)
+        record = _first_record(request, self.settings.runs, self.name)
+        self.leaves_jobs = request.on_interrupt == "leave"
         return self.conduct(record, work, observer, use_cache=request.use_cache)
 
     def cancel(self, record: RunRecord) -> RunRecord:
@@ -65,6 +69,23 @@ class LocalRuntime(Runtime):
         while process_alive(record.process):
             time.sleep(_POLL_SECONDS)
         return find_record(self.settings.runs, record.run_id)
+
+    def launcher(self, record: RunRecord) -> Launcher:
+        """What runs the tasks of a run.
+
+        Args:
+            record: The run.
+
+        Raises:
+            UsageError: There is no such way to run tasks, or no such place.
+            RuntimeFailed: No container engine answers.
+        """
+        if record.runtime == "local" and not set(record.placements.values()) - {"local"}:
+            return _launcher(record.mode, self.settings.home)
+        from intermodal.runtime.placing import placed_launcher
+
+        here = _launcher("subprocess" if record.runtime != "local" else record.mode, self.settings.home)
+        return placed_launcher(record, self.settings, here, leaves_jobs=self.leaves_jobs)
 
     def conduct(
         self, record: RunRecord, work: Callable[[Engine], bool], observer: Observer, *, use_cache: bool = True
@@ -100,7 +121,7 @@ class LocalRuntime(Runtime):
         _sweep(self.settings.home, self.settings.store)
         folder = self.settings.runs / record.run_id
         folder.mkdir(parents=True, exist_ok=True)
-        launcher = _launcher(record.mode, self.settings.home)
+        launcher = self.launcher(record)
         tracker = Tracker(self.settings, folder)
         tracker.start()
         tracker.end_dead(self._bury(record.run_id))
@@ -179,7 +200,7 @@ def _launcher(mode: str, home: Path) -> Launcher:
     raise UsageError("unknown way to run tasks", seen=mode, expected="subprocess, in-process, container")
 
 
-def _first_record(request: RunRequest, runs: Path) -> RunRecord:
+def _first_record(request: RunRequest, runs: Path, runtime: str) -> RunRecord:
     tasks = tuple(_pending(item) for item in tasks_of(request.pipeline.spec))
     fresh = RunRecord(
         run_id=request.resume or new_run_id(request.pipeline.name),
@@ -192,10 +213,13 @@ def _first_record(request: RunRequest, runs: Path) -> RunRecord:
         directory=str(Path.cwd()),
         started=now(),
         tasks=tasks,
+        runtime=runtime,
+        placements=request.placements,
     )
     if not request.resume:
         return fresh
-    return replace(fresh, mlflow=find_record(runs, request.resume).mlflow)
+    known = find_record(runs, request.resume)
+    return replace(fresh, mlflow=known.mlflow, placements=request.placements or known.placements)
 
 
 def _pending(item: GraphTask) -> TaskRecord:

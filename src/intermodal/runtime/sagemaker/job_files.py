@@ -7,7 +7,6 @@ from pathlib import Path
 
 JOB_VARIABLE = "INTERMODAL_JOB"
 ISOLATED_VARIABLE = "INTERMODAL_ISOLATED"
-SHARDED_VARIABLE = "INTERMODAL_SHARDED"
 ROOT_VARIABLE = "INTERMODAL_ML"  # in the place of /opt/ml, where no container can be had
 END_MARK = "intermodal: this task's last line"
 
@@ -17,10 +16,9 @@ def opt_ml() -> Path:
     return Path(os.environ.get(ROOT_VARIABLE) or "/opt/ml")
 
 
-def input_folder(name: str) -> Path | None:
-    """Where SageMaker has put an input: a processing job's, or a training job's channel; None when it is not there."""
-    folders = (opt_ml() / "processing" / "input" / name, opt_ml() / "input" / "data" / name)
-    return next((folder for folder in folders if folder.is_dir()), None)
+def in_container(path: str) -> Path:
+    """A path below /opt/ml, as this process finds it."""
+    return opt_ml() / path.removeprefix("/opt/ml/")
 
 
 def is_training() -> bool:

@@ -8,6 +8,7 @@ SageMaker packs as model.tar.gz. How it ended, and all it said, is left in the s
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from intermodal.core.events import JOURNAL_VARIABLE
-from intermodal.core.executor_input import ArtifactReference, TaskInput
+from intermodal.core.executor_input import OPTIONS, ArtifactReference, TaskInput
 from intermodal.core.manifest import MANIFEST_NAME, Manifest
 from intermodal.core.metric_lines import metric_line
 from intermodal.core.step import spec_of
@@ -32,8 +33,7 @@ from intermodal.runtime.sagemaker.job_files import (
     END_MARK,
     ISOLATED_VARIABLE,
     JOB_VARIABLE,
-    SHARDED_VARIABLE,
-    input_folder,
+    in_container,
     is_training,
     journal_key,
     opt_ml,
@@ -42,7 +42,7 @@ from intermodal.runtime.sagemaker.job_files import (
 from intermodal.runtime.sagemaker.shipping import shipped_name
 from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task, run_task
-from intermodal.store.locate import open_store
+from intermodal.store.locate import find_manifest, open_store
 
 _LOOK_SECONDS = 0.5
 _PROGRESS_SECONDS = 5.0  # between two lines of progress: CloudWatch is paid by the byte
@@ -91,35 +91,54 @@ def _with_delivered(function: Callable[..., Any], given: TaskInput, context: Tas
 
     Data that was shipped from somebody's machine is brought to a local path, since a step may read it there only.
     """
-    inputs = {
-        name: tuple(_delivered(name, index, item, context) for index, item in enumerate(items))
-        for name, items in given.inputs.items()
-    }
+    raw = copy.deepcopy(given.raw)
+    options = raw.get(OPTIONS, {})
+    inputs = {}
+    for name, items in given.inputs.items():
+        paths = options.get("delivered", {}).get(name, [])
+        found = [
+            _delivered(item, paths[index] if index < len(paths) else "", name in options.get("sharded", []), context)
+            for index, item in enumerate(items)
+        ]
+        inputs[name] = tuple(found)
+        for field, item in zip(raw["inputs"]["artifacts"][name]["artifacts"], found, strict=True):
+            field["metadata"] = dict(item.metadata)
     spec, store = spec_of(function), os.environ.get("INTERMODAL_STORE", context.settings.store)
     parameters = {
         name: _local_copy(value, store, context.settings.home) if name in spec.needs.sources else value
         for name, value in given.parameters.items()
     }
     output_file = str(context.settings.home / "executor_output.json")
-    return replace(given, inputs=inputs, parameters=parameters, output_file=output_file)
+    return replace(given, raw=raw, inputs=inputs, parameters=parameters, output_file=output_file)
 
 
-def _delivered(name: str, index: int, item: ArtifactReference, context: TaskContext) -> ArtifactReference:
-    """The input as the wrapper finds it fastest; what SageMaker did not bring is fetched from the store."""
-    folder = input_folder(f"{name}-{index}" if index else name)
-    if folder is None:
-        return item
-    if name in os.environ.get(SHARDED_VARIABLE, "").split(","):
-        return replace(item, uri=str(folder))  # a part of the artifact has no manifest of its own
-    try:
-        text = (folder / MANIFEST_NAME).read_text()
-        manifest = Manifest.from_json(text, item.uri)
-    except (OSError, IntermodalError):
-        return item
-    _link(manifest, folder, context.settings.home / "inputs" / manifest.digest)
+def _delivered(item: ArtifactReference, path: str, sharded: bool, context: TaskContext) -> ArtifactReference:
+    """The input as the wrapper finds it fastest, with the metadata of its manifest.
+
+    What SageMaker did not bring is fetched from the store; a share of an artifact has no manifest of its own.
+    """
+    place = in_container(path) if path else None
+    if sharded and place is not None:
+        return replace(item, uri=str(place))
+    manifest, folder = _manifest_of(item, place)
+    if manifest is None:
+        return item if place is None or not place.exists() else replace(item, uri=str(place))
+    if folder is not None:
+        _link(manifest, folder, context.settings.home / "inputs" / manifest.digest)
     isolated = os.environ.get(ISOLATED_VARIABLE) == "1"
-    single = f"/{manifest.files[0].path}" if manifest.layout == "file" else ""
-    return replace(item, uri=f"{folder}{single}") if isolated else item
+    return replace(item, uri=str(place) if isolated else item.uri, metadata=manifest.metadata)
+
+
+def _manifest_of(item: ArtifactReference, place: Path | None) -> tuple[Manifest | None, Path | None]:
+    """An input's manifest, and the folder that it was delivered with: from there, else from the store."""
+    for folder in (place, place.parent) if place is not None else ():
+        text = (folder / MANIFEST_NAME).read_text() if (folder / MANIFEST_NAME).is_file() else ""
+        if text:
+            return Manifest.from_json(text, item.uri), folder
+    if os.environ.get(ISOLATED_VARIABLE) == "1":
+        return None, None
+    found = find_manifest(item.uri)
+    return (found[1], None) if found else (None, None)
 
 
 def _link(manifest: Manifest, folder: Path, copy: Path) -> None:

@@ -1,0 +1,138 @@
+"""Tasks of one run in several places: each launched where it was placed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from intermodal.core.config import Settings
+from intermodal.core.step import spec_of
+from intermodal.errors import UsageError
+from intermodal.runtime.graph import template_of
+from intermodal.runtime.local.launch import Launch, Launcher
+from intermodal.runtime.outcome import Outcome
+from intermodal.runtime.record import RunRecord
+
+LOCAL = "local"
+BESIDE = "beside"  # a light process next to the launcher, which follows a service's own job
+ENGINE_VARIABLE = "INTERMODAL_ENGINE"
+# Place → "module:function" that makes its launcher from the settings, the run's record, and whether jobs are left.
+PLACES = {"sagemaker": "intermodal.runtime.sagemaker.placing:jobs_launcher"}
+
+
+class Placing(Launcher):
+    """Hands each task to the launcher of its place.
+
+    Args:
+        launchers: Place → launcher.
+        choose: The place of a task that is about to be launched.
+        mode: How the run's record calls this way.
+    """
+
+    def __init__(self, launchers: dict[str, Launcher], choose: Callable[[Launch], str], mode: str) -> None:
+        self._launchers, self._choose, self.mode = launchers, choose, mode
+
+    def run(self, launch: Launch) -> Outcome:
+        """See `Launcher.run`."""
+        return self._launchers[self._choose(launch)].run(launch)
+
+    def terminate(self) -> None:
+        """See `Launcher.terminate`."""
+        for launcher in self._launchers.values():
+            launcher.terminate()
+
+    def stop(self) -> None:
+        """See `Launcher.stop`."""
+        for launcher in self._launchers.values():
+            launcher.stop()
+
+
+class Beside(Launcher):
+    """Runs a step's function next to the launcher, told which service does the work.
+
+    Args:
+        inner: Runs processes on this machine.
+        engine: The service's name.
+    """
+
+    mode = "beside"
+
+    def __init__(self, inner: Launcher, engine: str) -> None:
+        self._inner, self._engine = inner, engine
+
+    def run(self, launch: Launch) -> Outcome:
+        """See `Launcher.run`."""
+        environment = {**launch.environment, ENGINE_VARIABLE: self._engine}
+        return self._inner.run(replace(launch, environment=environment))
+
+    def terminate(self) -> None:
+        """See `Launcher.terminate`."""
+        self._inner.terminate()
+
+    def stop(self) -> None:
+        """See `Launcher.stop`."""
+        self._inner.stop()
+
+
+def placed_launcher(record: RunRecord, settings: Settings, here: Launcher, *, leaves_jobs: bool) -> Launcher:
+    """The launcher of a run some of whose tasks run elsewhere.
+
+    Args:
+        record: The run: its runtime is the place of every task that `placements` does not name.
+        settings: Where things live.
+        here: Runs tasks on this machine.
+        leaves_jobs: Whether jobs elsewhere are left alone when the run is told to stop.
+
+    Raises:
+        UsageError: There is no such place.
+    """
+    from intermodal.runtime.local.launch import Subprocess
+
+    wanted = {record.runtime, *record.placements.values()} - {LOCAL}
+    launchers: dict[str, Launcher] = {LOCAL: here}
+    for place in sorted(wanted):
+        launchers[place] = _open(place)(settings, record, leaves_jobs)
+        launchers[f"{place} {BESIDE}"] = Beside(Subprocess(), place)
+
+    def choose(launch: Launch) -> str:
+        place = place_of(launch, record)
+        if place == LOCAL:
+            return LOCAL
+        spec = spec_of(launch.task.function)
+        if spec.needs.job == "managed":
+            return f"{place} {BESIDE}"
+        needs_mlflow = "mlflow" in spec.needs.capabilities
+        return LOCAL if needs_mlflow and not is_reachable(settings.tracking_uri) else place
+
+    return Placing(launchers, choose, record.mode)
+
+
+def place_of(launch: Launch, record: RunRecord) -> str:
+    """Where a task was placed: by its own name, by its step's, or with all others."""
+    spec = spec_of(launch.task.function)
+    names = (launch.task.context.task, template_of(launch.task.context.task), spec.name)
+    spellings = [item for name in names for item in (name, name.replace("_", "-"), name.replace("-", "_"))]
+    return next((record.placements[name] for name in spellings if name in record.placements), record.runtime)
+
+
+def is_reachable(tracking_uri: str) -> bool:
+    """Whether jobs elsewhere can reach MLflow: a server without a password in its address, and not on loopback.
+
+    Where AWS itself is on loopback, so are its jobs.
+    """
+    from urllib.parse import urlsplit
+
+    found = urlsplit(tracking_uri)
+    loopback = found.hostname in ("127.0.0.1", "localhost", "::1") and not os.environ.get("AWS_ENDPOINT_URL")
+    return found.scheme in ("http", "https") and not found.password and not loopback
+
+
+def _open(place: str) -> Callable[[Settings, RunRecord, bool], Launcher]:
+    import importlib
+
+    if place not in PLACES:
+        raise UsageError("tasks cannot be placed there", seen=place, expected=", ".join((LOCAL, *sorted(PLACES))))
+    module, _, name = PLACES[place].partition(":")
+    made: Callable[[Settings, RunRecord, bool], Launcher] = getattr(importlib.import_module(module), name)
+    return made

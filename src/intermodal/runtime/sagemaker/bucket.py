@@ -1,0 +1,64 @@
+"""The bucket of the store: there before a run begins, and nobody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intermodal.aws.calls import Calls, Refused
+from intermodal.aws.client import account_of, region_of
+from intermodal.aws.settings import SageMakerSettings
+from intermodal.errors import UsageError
+
+_ABSENT = ("404", "NoSuchBucket", "NotFound")
+_INIT = "intermodal aws init makes it; or name another: [sagemaker] store"
+
+
+def require_bucket(store: str, settings: SageMakerSettings) -> None:
+    """See that the store's bucket is there and belongs to this account; the default one is made when it is not.
+
+    Args:
+        store: s3://bucket/prefix.
+        settings: `[sagemaker]`.
+
+    Raises:
+        UsageError: It is not there, or belongs to another account.
+        RuntimeFailed: S3 did not answer.
+    """
+    bucket = store.removeprefix("s3://").partition("/")[0]
+    calls = Calls("s3", settings)
+    try:
+        calls("HeadBucket", Bucket=bucket)
+    except Refused as refused:
+        if refused.code not in _ABSENT:
+            raise UsageError(
+                "the bucket of the artifact store may not be used",
+                seen=f"{bucket}: {refused.seen}",
+                expected=f"a bucket of account {account_of(settings)}",
+                next_step=_INIT,
+            ) from refused
+        if settings.bucket or settings.store or bucket != _default(settings):
+            raise UsageError("the bucket of the artifact store is not there", seen=bucket, next_step=_INIT) from refused
+        make_bucket(bucket, calls, region_of(settings))
+
+
+def make_bucket(bucket: str, calls: Calls, region: str) -> None:
+    """Make a private, encrypted bucket.
+
+    Args:
+        bucket: Its name.
+        calls: S3.
+        region: Where.
+
+    Raises:
+        RuntimeFailed: S3 refused, or did not answer.
+    """
+    place: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    calls("CreateBucket", Bucket=bucket, **({} if region == "us-east-1" else place))
+    blocked = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    calls("PutPublicAccessBlock", Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    calls("PutBucketEncryption", Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+
+
+def _default(settings: SageMakerSettings) -> str:
+    return f"intermodal-{account_of(settings)}-{region_of(settings)}"

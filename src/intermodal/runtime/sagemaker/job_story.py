@@ -1,0 +1,107 @@
+"""What a job tells while it runs: its phases, its log and its curves, put where a task of this machine puts its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from typing import Any
+
+from intermodal.aws.calls import Calls
+from intermodal.aws.job_kinds import COMPLETED, JobKind, story_of
+from intermodal.aws.logs import JobLog
+from intermodal.core.metric_lines import parse_metric_line
+from intermodal.errors import IntermodalError
+from intermodal.runtime.context import TaskContext
+from intermodal.runtime.sagemaker.job_files import END_MARK, journal_key
+from intermodal.store.base import Store
+
+_LATE_SECONDS = 10.0  # how long the last lines of a finished job may take to CloudWatch
+_LOOK_SECONDS = 0.2
+_HOST = re.compile(r"^\[algo-\d+\] ")
+
+
+class JobStory:
+    """Writes a job's log and journal into its task's folder.
+
+    Args:
+        logs: CloudWatch Logs.
+        kind: The job's kind.
+        name: Its name.
+        hosts: How many hosts it has.
+        context: The task's surroundings.
+    """
+
+    def __init__(self, logs: Calls, kind: JobKind, name: str, hosts: int, context: TaskContext) -> None:
+        self._log, self._kind, self._context = JobLog(logs, kind, name, hosts), kind, context
+        self._name, self._phase, self._ended, self._unreadable = name, "", False, False
+        self._metrics: Counter[tuple[str, str, int]] = Counter()
+
+    def look(self, description: dict[str, Any]) -> None:
+        """Take over what is new.
+
+        Args:
+            description: The job, as AWS describes it now.
+        """
+        phase = story_of(description)
+        if phase and phase != self._phase:
+            self._phase = phase
+            self._write([f"sagemaker: {phase}"])
+        if not self._unreadable:
+            self._take(self._lines())
+
+    def finish(self, description: dict[str, Any], store: Store) -> None:
+        """Take over what came last, and whatever the log lost: the job left its whole journal in the store.
+
+        Args:
+            description: The job, as AWS describes it at its end.
+            store: Where the job left it.
+        """
+        until = time.monotonic() + (_LATE_SECONDS if self._kind.status(description) == COMPLETED else 2.0)
+        journal = store.read(journal_key(self._name))
+        self._take([] if self._unreadable else self._lines())
+        # A job that left its journal says nothing more that is missed: its last lines are worth a short wait only.
+        until = min(until, time.monotonic() + 2.0) if journal is not None else until
+        while not self._ended and not self._unreadable and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+            self._take(self._lines())
+        for event in [json.loads(line) for line in (journal or b"").decode().splitlines()]:
+            if event.get("event") == "metric":
+                self._journal(event)
+
+    def _lines(self) -> list[str]:
+        try:
+            return self._log.lines()
+        except IntermodalError as error:  # the log is for people: without it the job goes on all the same
+            self._unreadable = True
+            return [f"warning: the job's log cannot be read: {error}"]
+
+    def _take(self, lines: list[str]) -> None:
+        told = []
+        for line in lines:
+            said = _HOST.sub("", line)
+            event = parse_metric_line(said)
+            self._ended = self._ended or said == END_MARK
+            if event is not None:
+                self._journal({"time": time.time(), **event}, live=True)
+            elif said != END_MARK:
+                told.append(line)
+        self._write(told)
+
+    def _journal(self, event: dict[str, Any], *, live: bool = False) -> None:
+        """Add an event to the task's journal; a point that the log has told already is not told again."""
+        if event["event"] == "metric":
+            point = (event["name"], repr(float(event["value"])), int(event["step"]))
+            if live:
+                self._metrics[point] += 1
+            elif self._metrics[point] > 0:
+                self._metrics[point] -= 1
+                return
+        with self._context.journal.open("a") as journal:
+            journal.write(json.dumps(event) + "\n")
+
+    def _write(self, lines: list[str]) -> None:
+        if lines:
+            with self._context.log.open("a") as log:
+                log.write("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,228 @@
+"""Tasks as SageMaker jobs: each rendered, submitted or adopted, followed, and stopped when we are told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from intermodal.aws.calls import Calls
+from intermodal.aws.client import find_place
+from intermodal.aws.job_kinds import COMPLETED, ENDED, IN_PROGRESS, KINDS, STOPPED, STOPPING, JobKind, page_of
+from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.request import Place, TaskPlan
+from intermodal.aws.settings import SageMakerSettings
+from intermodal.core.config import Settings
+from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed
+from intermodal.runtime.answer import write_executor_output
+from intermodal.runtime.local.launch import Launch, Launcher, vanished
+from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
+from intermodal.runtime.sagemaker.job_story import JobStory
+from intermodal.runtime.sagemaker.ownership import is_ours
+from intermodal.runtime.sagemaker.planning import plan_of, remember, remembered
+from intermodal.runtime.sagemaker.results import outcome_of, usable_outcome
+from intermodal.store.locate import open_store
+
+_FIRST_PAUSE = 0.2
+_GRACE = 240.0  # SageMaker gives a container 120 s after SIGTERM, and needs time around it
+_CREATED_LATE = 3.0  # how long a job may take to appear whose creation was interrupted
+_MOST_ATTEMPTS = 50
+
+
+@dataclass
+class Job:
+    """A job that somebody here follows.
+
+    Attributes:
+        kind: Its kind.
+        name: Its name.
+        ours: Whether it is for us to stop.
+        description: As AWS last described it.
+        stopped: Whether it was told to stop here.
+    """
+
+    kind: JobKind
+    name: str
+    ours: bool = True
+    description: dict[str, Any] | None = None
+    stopped: bool = False
+
+
+class Jobs(Launcher):
+    """Runs each task as a SageMaker job.
+
+    Args:
+        settings: Where things live on this machine.
+        sagemaker: `[sagemaker]`.
+        pipeline: The pipeline's name.
+        leave: Leave running jobs alone when told to stop.
+        place: The account's places, where they are known; asked for otherwise.
+    """
+
+    mode = "jobs"
+
+    def __init__(
+        self,
+        settings: Settings,
+        sagemaker: SageMakerSettings,
+        pipeline: str,
+        *,
+        leave: bool = False,
+        place: Place | None = None,
+    ) -> None:
+        self._settings, self._sagemaker, self._pipeline, self._leave = settings, sagemaker, pipeline, leave
+        self._place = place
+        self._calls = Calls("sagemaker", sagemaker, sleep=self._sleep)
+        self._stopped = threading.Event()
+        self._active: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def place(self) -> Place:
+        """The account's places; AWS is asked for its number once."""
+        if self._place is None:
+            self._place = find_place(self._sagemaker)
+        return self._place
+
+    def run(self, launch: Launch) -> Outcome:
+        """See `Launcher.run`."""
+        if self._stopped.is_set():
+            return vanished(launch.task.context.task, None)
+        began = time.monotonic()
+        known = remembered(launch, self.place.store)
+        if known is not None:
+            return known
+        plan = plan_of(launch, self._pipeline, self._sagemaker, self.place)
+        job = self._submitted(plan, launch)
+        try:
+            outcome = self._followed(job, plan, launch)
+        finally:
+            if job.description is not None and job.kind.status(job.description) in ENDED:
+                self._forget(job)
+        return replace(outcome, seconds=round(time.monotonic() - began, 3))
+
+    def terminate(self) -> None:
+        """See `Launcher.terminate`; a signal handler calls it, so nothing is asked here."""
+        self._stopped.set()
+
+    def stop(self) -> None:
+        """See `Launcher.stop`: every job of ours is told once, and awaited."""
+        self._stopped.set()
+        calls = Calls("sagemaker", self._sagemaker)
+        with self._lock:
+            jobs = [job for job in self._active.values() if job.ours and not self._leave]
+        for job in jobs:
+            self._tell(calls, job)
+        for job in jobs:
+            wait_for_end(calls, job.kind, job.name, _GRACE)
+            self._forget(job)
+
+    def _tell(self, calls: Calls, job: Job) -> None:
+        """Stop a job; one whose creation was interrupted may appear a moment later."""
+        until = time.monotonic() + (_CREATED_LATE if job.description is None else 0.0)
+        while True:
+            if stop_job(calls, job.kind, job.name):
+                job.stopped = True
+                return
+            if job.description is not None or time.monotonic() > until:
+                return
+            if find_job(calls, job.kind, job.name) is not None:
+                return  # it has ended by itself
+            time.sleep(_FIRST_PAUSE)
+
+    def _submitted(self, plan: TaskPlan, launch: Launch) -> Job:
+        """The job that does this task: one that runs, or has done it, else a new one."""
+        from intermodal.runtime.sagemaker.render import render_job
+
+        for attempt in range(1, _MOST_ATTEMPTS):
+            rendered = render_job(replace(plan, attempt=attempt))
+            request = rendered.requests[-1]
+            kind = KINDS[request.operation]
+            store = open_store(self.place.store)
+            for staged in rendered.staged_files:
+                store.write(staged.key, staged.content)
+            job = Job(kind, rendered.name)
+            self._remember(job)  # before it is asked for: whoever is interrupted now must know what to stop
+            try:
+                job.description, created = create_or_adopt(self._calls, kind, request)
+            except IntermodalError:
+                self._forget(job)
+                raise
+            if created or self._adopted(job, plan, launch):
+                self._note(job, launch, created=created)
+                return job
+            self._forget(job)
+        raise RuntimeFailed(
+            f"task {plan.task} was tried too often",
+            seen=f"{_MOST_ATTEMPTS} jobs of this name",
+            next_step="change a parameter, or the pipeline's name",
+        )
+
+    def _adopted(self, job: Job, plan: TaskPlan, launch: Launch) -> bool:
+        """Whether a job that was there already can stand for ours."""
+        if job.kind.status(job.description or {}) == STOPPING:
+            job.description = wait_for_end(self._calls, job.kind, job.name, _GRACE)
+        status = job.kind.status(job.description or {})
+        if status == COMPLETED:
+            return usable_outcome(self.place.store, job.name) is not None
+        if status != IN_PROGRESS:
+            return False
+        job.ours = is_ours(self._calls, job.kind, job.description or {}, plan.run_id, self._settings.runs)
+        return True
+
+    def _note(self, job: Job, launch: Launch, *, created: bool) -> None:
+        """Say where the task runs, in its record and in its log."""
+        page = page_of(job.kind, job.name, self.place.region)
+        what = "submitted" if created else "adopted: it was running, or had ended, when we came"
+        launch.placed({"service": "sagemaker", "kind": job.kind.name, "name": job.name, "url": page})
+        with launch.task.context.log.open("a") as log:
+            log.write(f"sagemaker: {job.kind.name.lower()} job {job.name} {what}\n")
+
+    def _followed(self, job: Job, plan: TaskPlan, launch: Launch) -> Outcome:
+        """Follow a job to its end."""
+        hosts = plan.job.instances
+        story = JobStory(
+            Calls("logs", self._sagemaker, sleep=self._sleep), job.kind, job.name, hosts, launch.task.context
+        )
+        pause = _FIRST_PAUSE
+        while not self._stopped.is_set():
+            description = job.description = self._calls(job.kind.describe, **job.kind.named(job.name))
+            story.look(description)
+            launch.watch()
+            if job.kind.status(description) in ENDED:
+                return self._ended(job, plan, launch, story)
+            self._stopped.wait(pause)
+            pause = min(1.3 * pause, self._sagemaker.poll)
+        return Outcome(CANCELLED)
+
+    def _ended(self, job: Job, plan: TaskPlan, launch: Launch, story: JobStory) -> Outcome:
+        """What a job's end means for its task."""
+        description, status = job.description or {}, job.kind.status(job.description or {})
+        story.finish(description, open_store(self.place.store))
+        launch.watch()
+        outcome = outcome_of(self.place.store, job.name)
+        if status == COMPLETED and outcome is not None and outcome.state in (SUCCEEDED, CACHED):
+            result = remember(launch, outcome)
+            write_executor_output(launch.task.given, result)
+            return outcome
+        if outcome is not None and outcome.state == FAILED and outcome.error:
+            return outcome
+        if status == STOPPED and (job.stopped or self._stopped.is_set()):
+            return Outcome(CANCELLED)
+        if status == COMPLETED:
+            return vanished(plan.task, 0)
+        return Outcome(FAILED, error=end_error(job.kind, job.name, description).to_json())
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, but not when we are told to stop."""
+        if self._stopped.wait(seconds):
+            raise Interrupted("the run was told to stop", next_step="run the same command again to continue")
+
+    def _remember(self, job: Job) -> None:
+        with self._lock:
+            self._active[job.name] = job
+
+    def _forget(self, job: Job) -> None:
+        with self._lock:
+            self._active.pop(job.name, None)

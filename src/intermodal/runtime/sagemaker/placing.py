@@ -1,0 +1,25 @@
+"""What runs the tasks that a run places on SageMaker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from intermodal.aws.settings import sagemaker_settings
+from intermodal.core.config import Settings
+from intermodal.runtime.local.launch import Launcher
+from intermodal.runtime.record import RunRecord
+from intermodal.runtime.sagemaker.launcher import Jobs
+
+
+def jobs_launcher(settings: Settings, record: RunRecord, leaves_jobs: bool) -> Launcher:
+    """The launcher of a run's jobs.
+
+    Args:
+        settings: Where things live; a store on S3 is the jobs' store too.
+        record: The run.
+        leaves_jobs: Whether running jobs are left alone when the run is told to stop.
+    """
+    sagemaker = sagemaker_settings(settings)
+    if settings.store.startswith("s3://") and not sagemaker.store:
+        sagemaker = replace(sagemaker, store=settings.store)
+    return Jobs(settings, sagemaker, record.pipeline, leave=leaves_jobs or sagemaker.on_interrupt == "leave")
