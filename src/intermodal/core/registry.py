@@ -32,6 +32,7 @@ CATALOGUE = {
         "train_pytorch",
         "train_tensorflow",
         "evaluate",
+        "tune",
         "choose",
         "register",
         "drift",

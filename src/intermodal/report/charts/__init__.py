@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from intermodal.report.charts.bars import columns, horizontal_bars, stacked_bars, stacked_columns
 from intermodal.report.charts.calibration import calibration_plot
+from intermodal.report.charts.coordinates import parallel_coordinates
 from intermodal.report.charts.dag import DagNode, draw_dag
 from intermodal.report.charts.histogram import histogram
 from intermodal.report.charts.intervals import Interval, interval_plot
 from intermodal.report.charts.lines import line_chart, sparkline
 from intermodal.report.charts.matrix import confusion_matrix, heatmap
 from intermodal.report.charts.quantiles import Quantiles, quantile_strips
+from intermodal.report.charts.scatter import scatter
 
 NARROW = 328  # width of a card's inside at 390 px of viewport, and of a third of the page on a desktop
 
@@ -34,7 +36,9 @@ __all__ = [
     "horizontal_bars",
     "interval_plot",
     "line_chart",
+    "parallel_coordinates",
     "quantile_strips",
+    "scatter",
     "sparkline",
     "stacked_bars",
     "stacked_columns",
