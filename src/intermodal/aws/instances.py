@@ -16,6 +16,7 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "
 _GIB = 2**30
 # Families with disks of their own: SageMaker refuses a key for the volume on them.
 _WITH_DISK = re.compile(r"ml\.(g\d\w*|p4d\w*|p5\w*|trn\d\w*|inf\d\w*|[cmr]\d\w*d\w*)\.")
+_WITH_ACCELERATORS = re.compile(r"ml\.(g|p|trn|inf)\d")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,11 @@ def quantity(text: str) -> float:
         raise UsageError("a quantity cannot be read", seen=text, expected='such as "2", "500m" or "8Gi"')
     unit = found[2] or ""
     return float(found[1]) * (0.001 if unit == "m" else _UNITS[unit])
+
+
+def has_accelerators(instance_type: str) -> bool:
+    """Whether a machine has GPUs or AWS's own accelerators, by its family."""
+    return _WITH_ACCELERATORS.match(instance_type) is not None
 
 
 def has_own_disk(instance_type: str) -> bool:

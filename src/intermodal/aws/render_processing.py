@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from intermodal.aws.job_environment import JobMark, job_environment
+from intermodal.aws.job_images import job_image
 from intermodal.aws.job_input import INPUT_ROOTS, OUTPUT_ROOTS, OWN_INPUT, PROCESSING, deliveries, step_arguments
 from intermodal.aws.job_parts import cluster, job_tags, jobs_prefix, stopping, vpc
 from intermodal.aws.request import TaskPlan
@@ -26,7 +27,7 @@ def processing_job(plan: TaskPlan, mark: JobMark) -> dict[str, Any]:
         "ProcessingJobName": mark.name,
         "RoleArn": plan.place.role,
         "AppSpecification": {
-            "ImageUri": plan.image,
+            "ImageUri": job_image(plan),
             "ContainerEntrypoint": list(ENTRYPOINT),
             "ContainerArguments": step_arguments(plan),
         },

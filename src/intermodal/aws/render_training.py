@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from intermodal.aws.job_environment import JobMark, job_environment
+from intermodal.aws.job_images import job_image
 from intermodal.aws.job_input import OWN_INPUT, deliveries, step_arguments
 from intermodal.aws.job_parts import cluster, job_tags, jobs_prefix, stopping, vpc
 from intermodal.aws.metrics import metric_definitions
@@ -72,7 +73,7 @@ def _algorithm(plan: TaskPlan, *, script: bool) -> dict[str, Any]:
     """Image and command; in script mode the image's own command runs the user's script."""
     own = {"ContainerEntrypoint": list(ENTRYPOINT), "ContainerArguments": step_arguments(plan)}
     return {
-        "TrainingImage": plan.image,
+        "TrainingImage": job_image(plan),
         "TrainingInputMode": plan.job.input_mode,
         "MetricDefinitions": metric_definitions(plan.spec),
         **({} if script else own),

@@ -110,7 +110,7 @@ def render_job(plan: TaskPlan) -> RenderedJob:
     check_request("sagemaker", kind.create, parameters)
     staged = Staged(f"jobs/{mark.name}/input/{FILE_NAME}", text.encode())
     files = (Staged(source.key, source.content),) if source else (staged,)
-    request = Request("sagemaker", kind.create, parameters, plan.task, _unknown(plan, parameters, mark.name))
+    request = Request("sagemaker", kind.create, parameters, plan.task, _unknown(plan, parameters, digest))
     return RenderedJob(request, files, mark.name, digest, bool(source) or plan.job.network_isolation)
 
 
@@ -150,9 +150,9 @@ def _managed(plan: TaskPlan) -> Callable[[TaskPlan], list[Request]]:
     return found
 
 
-def _unknown(plan: TaskPlan, parameters: dict[str, Any], name: str) -> tuple[str, ...]:
-    """Paths of the members that hold something not yet known, the name among it: it is a digest of all."""
-    derived = name if plan.unknown_inputs or plan.unknown_parameters else UNKNOWN
+def _unknown(plan: TaskPlan, parameters: dict[str, Any], digest: str) -> tuple[str, ...]:
+    """Paths of the members that hold something not yet known, the digest among it: it is one of everything."""
+    derived = digest[:12] if plan.unknown_inputs or plan.unknown_parameters else UNKNOWN
     return tuple(path for path, text in _leaves(parameters, "") if UNKNOWN in text or derived in text)
 
 

@@ -1,0 +1,115 @@
+"""A whole pipeline as the requests that a run would send, in order; what `intermodal render` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from intermodal.aws.request import Place, Request, TaskPlan
+from intermodal.aws.settings import SageMakerSettings
+from intermodal.core.config import Settings
+from intermodal.core.executor_input import ArtifactReference, TaskInput
+from intermodal.errors import IntermodalError
+from intermodal.runtime.graph import template_of
+from intermodal.runtime.keys import key_parts
+from intermodal.runtime.pipeline import Pipeline
+from intermodal.runtime.sagemaker.pipeline_plans import BranchPlan, Condition, branch_plans
+from intermodal.runtime.sagemaker.render import render_task
+
+NAME = "sagemaker"
+_CONTENT = "(content)"  # marks, in a plan, that the job's name depends on content that is not known yet
+
+
+@dataclass(frozen=True)
+class TaskRequests:
+    """What a task comes to.
+
+    Attributes:
+        task: Its name.
+        requests: The requests that do its work, in order; empty when it runs elsewhere.
+        conditions: The conditions around it, outermost first.
+        elsewhere: Why SageMaker does not do its work; empty when it does.
+    """
+
+    task: str
+    requests: tuple[Request, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    elsewhere: str = ""
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Its requests as `intermodal render --json` prints them."""
+        told = [{"condition": item.text, "holds": item.holds} for item in self.conditions]
+        return [{**request.to_json(), "conditions": told} for request in self.requests]
+
+
+def rendered_pipeline(
+    pipeline: Pipeline,
+    arguments: dict[str, Any],
+    settings: Settings,
+    sagemaker: SageMakerSettings,
+    place: Place,
+    placements: Mapping[str, str] | None = None,
+    runtime: str = NAME,
+) -> list[TaskRequests]:
+    """The requests of every task, in the order of the run.
+
+    Args:
+        pipeline: The pipeline.
+        arguments: Its arguments; defaults fill the rest.
+        settings: Where things live on this machine.
+        sagemaker: `[sagemaker]`.
+        place: The account's places.
+        placements: Task or step → runtime, where it differs.
+        runtime: The runtime of all others.
+
+    Raises:
+        UsageError: Something in a task cannot be sent to AWS; it is named.
+    """
+    branches = branch_plans(pipeline, arguments, sagemaker, place)
+    return [_requests(item, settings, placements or {}, runtime) for item in branches]
+
+
+def _requests(item: BranchPlan, settings: Settings, placements: Mapping[str, str], runtime: str) -> TaskRequests:
+    why = _elsewhere(item, settings, placements, runtime)
+    if why or item.plan is None:
+        return TaskRequests(item.name, (), item.conditions, why)
+    return TaskRequests(item.name, tuple(render_task(as_launched(item.plan, settings))), item.conditions)
+
+
+def as_launched(plan: TaskPlan, settings: Settings) -> TaskPlan:
+    """The plan with what the launcher adds: the key of the work, source and packages included, so far as it is known.
+
+    Args:
+        plan: A plan of `pipeline_plans`.
+        settings: Where things live on this machine.
+    """
+    every_run = bool(plan.spec.injected or plan.spec.needs.still_valid)
+    if plan.unknown_inputs or plan.unknown_parameters or every_run:
+        return replace(plan, unknown_parameters=plan.unknown_parameters or (_CONTENT,))
+    schemas = {item.name: item.schema for item in plan.spec.inputs}
+    inputs = {
+        name: tuple(ArtifactReference(name, schemas[name], uri, {}) for uri in uris)
+        for name, uris in plan.inputs.items()
+    }
+    given = {name: value for name, value in plan.parameters.items() if value is not None}
+    try:
+        return replace(plan, nonce=key_parts(plan.spec, TaskInput({}, given, inputs, {}, ""), settings).key)
+    except IntermodalError:  # what it reads cannot be read from here
+        return replace(plan, unknown_parameters=(_CONTENT,))
+
+
+def _elsewhere(item: BranchPlan, settings: Settings, placements: Mapping[str, str], runtime: str) -> str:
+    """Why a task's work is not done by SageMaker; empty when it is."""
+    from intermodal.runtime.placing import is_reachable
+
+    if item.plan is None:
+        return "it is not an intermodal step, and runs on this machine"
+    names = (item.name, template_of(item.name), item.plan.spec.name)
+    spellings = [way for name in names for way in (name, name.replace("_", "-"), name.replace("-", "_"))]
+    placed = next((placements[name] for name in spellings if name in placements), runtime)
+    if placed != NAME:
+        return f"it runs on {placed}"
+    if "mlflow" in item.plan.spec.needs.capabilities and not is_reachable(settings.tracking_uri):
+        return f"it needs MLflow, and no job can reach {settings.tracking_uri.partition('://')[0]}://…: it runs here"
+    return ""
