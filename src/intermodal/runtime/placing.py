@@ -102,10 +102,18 @@ def placed_launcher(record: RunRecord, settings: Settings, here: Launcher, *, le
         spec = spec_of(launch.task.function)
         if spec.needs.job == "managed":
             return f"{place} {BESIDE}"
-        needs_mlflow = "mlflow" in spec.needs.capabilities
-        return LOCAL if needs_mlflow and not is_reachable(settings.tracking_uri) else place
+        if "mlflow" in spec.needs.capabilities and not is_reachable(settings.tracking_uri):
+            _say(launch, f"runs here, not on {place}: jobs cannot reach MLflow, which is no server that they see")
+            return LOCAL
+        return place
 
     return Placing(launchers, choose, record.mode)
+
+
+def _say(launch: Launch, text: str) -> None:
+    with launch.task.context.log.open("a") as log:
+        log.write(f"{text}\n")
+    launch.watch()
 
 
 def place_of(launch: Launch, record: RunRecord) -> str:

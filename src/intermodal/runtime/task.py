@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ from intermodal.aws.secrets import read_secret, with_secrets
 from intermodal.core.attempt import attempt_name
 from intermodal.core.cachekey import KeyParts
 from intermodal.core.environment import environment_digest
-from intermodal.core.executor_input import TaskInput
+from intermodal.core.executor_input import ArtifactReference, TaskInput
 from intermodal.core.manifest import Origin
 from intermodal.core.source import source_digest
 from intermodal.core.step import StepSpec, spec_of
+from intermodal.errors import ArtifactCorrupt
 from intermodal.runtime.answer import returned_values, write_executor_output
 from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of, is_disk_full
@@ -35,7 +36,7 @@ from intermodal.runtime.keys import key_parts, stated
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.revalidate import still_valid
 from intermodal.store.cache_index import CachedOutput, CachedResult, CacheIndex
-from intermodal.store.inputs import DELIVERY_KEYS, ResolvedInput, resolve_input
+from intermodal.store.inputs import DELIVERY_KEYS, URI_KEY, ResolvedInput, resolve_input
 from intermodal.store.locate import open_store
 from intermodal.store.publish import MadeOutput, publish_output, published_folder
 
@@ -164,8 +165,8 @@ def _work(task: Task, parts: KeyParts, staging: Path, started: float) -> CachedR
         mlflow_run_id=task.context.mlflow_run_id,
         seconds=round(time.monotonic() - started, 3),
     )
-    replace = bool(_why_uncached(task, spec)) or _is_stale(task, spec)
-    return CacheIndex(store).remember(result, task.context.task, replace=replace)
+    again = bool(_why_uncached(task, spec)) or _is_stale(task, spec)
+    return CacheIndex(store).remember(result, task.context.task, replace=again)
 
 
 def _is_stale(task: Task, spec: StepSpec) -> bool:
@@ -175,10 +176,18 @@ def _is_stale(task: Task, spec: StepSpec) -> bool:
 
 def _inputs(task: Task) -> dict[str, list[ResolvedInput]]:
     cache, store = task.context.settings.home / "inputs", task.context.settings.store
-    return {
-        name: [resolve_input(item.uri, cache, store, stated(item)) for item in items]
-        for name, items in task.given.inputs.items()
-    }
+    return {name: [_resolved(item, cache, store) for item in items] for name, items in task.given.inputs.items()}
+
+
+def _resolved(item: ArtifactReference, cache: Path, store: str) -> ResolvedInput:
+    """An input where it lies, under the URI it was published at; a damaged copy gives way to the original."""
+    published = str(item.metadata.get(URI_KEY) or item.uri)
+    try:
+        return replace(resolve_input(item.uri, cache, store, stated(item)), uri=published)
+    except ArtifactCorrupt:
+        if published == item.uri:
+            raise
+        return resolve_input(published, cache, store, stated(item))
 
 
 def _call(

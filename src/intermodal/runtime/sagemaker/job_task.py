@@ -42,6 +42,7 @@ from intermodal.runtime.sagemaker.job_files import (
 from intermodal.runtime.sagemaker.shipping import shipped_name
 from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task, run_task
+from intermodal.store.inputs import URI_KEY
 from intermodal.store.locate import find_manifest, open_store
 
 _LOOK_SECONDS = 0.5
@@ -120,34 +121,23 @@ def _delivered(item: ArtifactReference, path: str, sharded: bool, context: TaskC
     place = in_container(path) if path else None
     if sharded and place is not None:
         return replace(item, uri=str(place))
-    manifest, folder = _manifest_of(item, place)
+    manifest, here = _manifest_of(item, place)
     if manifest is None:
         return item if place is None or not place.exists() else replace(item, uri=str(place))
-    if folder is not None:
-        _link(manifest, folder, context.settings.home / "inputs" / manifest.digest)
-    isolated = os.environ.get(ISOLATED_VARIABLE) == "1"
-    return replace(item, uri=str(place) if isolated else item.uri, metadata=manifest.metadata)
+    metadata = {**manifest.metadata, URI_KEY: item.uri}
+    return replace(item, uri=str(place) if here else item.uri, metadata=metadata)
 
 
-def _manifest_of(item: ArtifactReference, place: Path | None) -> tuple[Manifest | None, Path | None]:
-    """An input's manifest, and the folder that it was delivered with: from there, else from the store."""
+def _manifest_of(item: ArtifactReference, place: Path | None) -> tuple[Manifest | None, bool]:
+    """An input's manifest, and whether it was delivered with it; from the store otherwise."""
     for folder in (place, place.parent) if place is not None else ():
         text = (folder / MANIFEST_NAME).read_text() if (folder / MANIFEST_NAME).is_file() else ""
         if text:
-            return Manifest.from_json(text, item.uri), folder
+            return Manifest.from_json(text, item.uri), True
     if os.environ.get(ISOLATED_VARIABLE) == "1":
-        return None, None
+        return None, False
     found = find_manifest(item.uri)
-    return (found[1], None) if found else (None, None)
-
-
-def _link(manifest: Manifest, folder: Path, copy: Path) -> None:
-    """Let the wrapper find the files as if it had fetched them; it compares every byte before it uses them."""
-    for item in manifest.files:
-        link = copy / item.path
-        link.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            link.symlink_to(folder / item.path)
+    return (found[1], False) if found else (None, False)
 
 
 def _local_copy(value: Any, store: str, home: Path) -> Any:
