@@ -105,6 +105,12 @@ class KerasClassifier:
         head = (self.dense, self.output)
         return _trainable(encoder), _trainable(head)
 
+    def generators(self) -> list[Any]:
+        """The random generators of its dropouts, as variables."""
+        parts = (self.dropout, *self.layers, self.head_dropout)
+        found = [variable for part in parts for variable in part.variables if "seed_generator" in variable.path]
+        return list({id(variable): variable for variable in found}.values())
+
 
 def _trainable(parts: Sequence[Any]) -> list[Any]:
     return [variable for part in parts for variable in part.trainable_variables]

@@ -63,7 +63,11 @@ class KerasHub:
                 part.keep(lambda done: story.remaining.advance(done * plan.frozen_layers))
         story.begin()
         upper = Upper(model, plan)
-        fine_tune(upper, below, plan, story, lambda epoch: story.judged(epoch, rate(upper, judged, classes)))
+
+        def judge(epoch: int) -> None:
+            story.judged(epoch, rate(upper, judged, classes))
+
+        fine_tune(upper, below, plan, story, judge, inputs.saver)
         found = rate(upper, judged, classes)
         writer.add_exported(Exported(exported_weights(model), shape, inputs.directory), inputs.longest)
         return found

@@ -5,7 +5,7 @@ Shapes are left open in every traced function, so each is traced once, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from intermodal.text.batches import reading_batches, training_batches
+from intermodal.text.curves import Curves
 from intermodal.text.keras_lower import KeptLayers
+from intermodal.text.resuming import Saver
 from intermodal.text.training_story import WINDOW, TrainingStory
 
 if TYPE_CHECKING:
@@ -50,6 +52,11 @@ class Upper:
         for optimizer, peak in zip(self._optimizers, (self._rate, self._rate * _HEAD_FACTOR), strict=True):
             optimizer.learning_rate.assign(peak * factor)
 
+    def variables(self) -> list[Any]:
+        """All that changes while it trains: weights, the optimizers' moments, the dropouts' generators."""
+        own = [*self._encoder, *self._head, *self._model.generators()]
+        return own + [variable for optimizer in self._optimizers for variable in optimizer.variables]
+
     def _logits(self, given: Any, real: Any, training: bool) -> Any:
         x = given if self._depth else self._model.embed(given, training)
         x = self._model.encode(x, real, self._depth, len(self._model.layers) - 1, training)
@@ -71,7 +78,42 @@ class Upper:
         return loss
 
 
-def fine_tune(upper: Upper, below: KeptLayers, plan: Plan, story: TrainingStory, judge: Callable[[int], None]) -> None:
+class KerasState:
+    """A training between two of its steps; see `intermodal.text.resuming.State`.
+
+    Args:
+        upper: What is trained.
+    """
+
+    def __init__(self, upper: Upper) -> None:
+        self.step, self.judged = 0, 0
+        self.window: list[Any] = []
+        self._variables = upper.variables()
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing: TensorFlow keeps all of it in variables, and the learning rate follows from the step."""
+        return {}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Every variable, by its place, and the losses not told yet."""
+        found = {f"variable/{place}": np.asarray(variable) for place, variable in enumerate(self._variables)}
+        return {**found, "window": np.array([float(loss) for loss in self.window])}
+
+    def restore(self, facts: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> None:
+        """Take over the state of another process."""
+        for place, variable in enumerate(self._variables):
+            variable.assign(tensors[f"variable/{place}"])
+        self.window = list(tensors["window"])
+
+
+def fine_tune(
+    upper: Upper,
+    below: KeptLayers,
+    plan: Plan,
+    story: TrainingStory,
+    judge: Callable[[int], None],
+    saver: Saver | None = None,
+) -> None:
     """Train.
 
     Args:
@@ -80,19 +122,39 @@ def fine_tune(upper: Upper, below: KeptLayers, plan: Plan, story: TrainingStory,
         plan: What to do.
         story: Told the losses, and each batch's tokens as work.
         judge: Called with the number of epochs finished.
+        saver: Saves the state now and then, and knows where an earlier attempt was; None for neither.
     """
-    rows = below.rows
-    steps = plan.epochs * -(-len(rows) // plan.batch_size)
-    warm, window = max(1, round(steps * _WARM_UP)), []
-    for step, (epoch, batch, last) in enumerate(_epochs(rows.lengths, plan), start=1):
-        upper.set_rate(min(step / warm, max(0.0, (steps - step + 1) / max(1, steps - warm))))
-        window.append(upper.step(*below.given(batch), rows.labels[batch].astype(np.int32)))
-        story.remaining.advance(int(rows.lengths[batch].sum()) * step_cost(plan))
-        if len(window) == WINDOW or last:
-            story.loss(float(np.mean([float(loss) for loss in window])), step)
-            window.clear()
-        if last:
-            judge(epoch)
+    saver, state = saver or Saver(None, Curves()), KerasState(upper)
+    saver.restore(state)
+    resumed = state.step
+    steps = plan.epochs * -(-len(below.rows) // plan.batch_size)
+    with saver.guard(state):
+        for step, (epoch, batch, last) in enumerate(_epochs(below.rows.lengths, plan), start=1):
+            if step > state.step:
+                upper.set_rate(_rate_at(step, steps))
+                with saver.whole():
+                    _advance(state, upper, below, batch)
+                    if len(state.window) == WINDOW or last:
+                        story.loss(float(np.mean([float(loss) for loss in state.window])), step)
+                        state.window.clear()
+            story.remaining.advance(int(below.rows.lengths[batch].sum()) * step_cost(plan))
+            if last and epoch > state.judged:
+                judge(epoch)
+                with saver.whole():
+                    state.judged = epoch
+            if step > resumed:
+                saver.keep(state, now=last)
+
+
+def _advance(state: KerasState, upper: Upper, below: KeptLayers, batch: np.ndarray) -> None:
+    state.window.append(upper.step(*below.given(batch), below.rows.labels[batch].astype(np.int32)))
+    state.step += 1
+
+
+def _rate_at(step: int, steps: int) -> float:
+    """Share of the peak learning rate: warm-up, then linear decay."""
+    warm = max(1, round(steps * _WARM_UP))
+    return min(step / warm, max(0.0, (steps - step + 1) / max(1, steps - warm)))
 
 
 def rate(upper: Upper, below: KeptLayers, classes: int) -> np.ndarray:
