@@ -189,4 +189,11 @@ def _is_taken(refused: Refused) -> bool:
 
 
 def _mark(fields: dict[str, Any]) -> str:
-    return str((fields.get("Environment") or {}).get(REQUEST_VARIABLE, ""))
+    """The digest of the work: in the job's own environment, a tuning's in that of its training jobs.
+
+    An AutoML job has no environment; its output goes to a prefix that ends in the digest.
+    """
+    variables = (fields.get("TrainingJobDefinition") or fields).get("Environment") or {}
+    if "AutoMLProblemTypeConfig" in fields:
+        return str(fields["OutputDataConfig"]["S3OutputPath"]).rstrip("/").rpartition("/")[2]
+    return str(variables.get(REQUEST_VARIABLE, ""))

@@ -83,3 +83,20 @@ def listed(uri: str, settings: SageMakerSettings) -> list[str]:
         if not page.get("NextContinuationToken"):
             return sorted(found)
         more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def download_file(uri: str, path: Path, settings: SageMakerSettings) -> None:
+    """Download one object to a file, in parts when it is large.
+
+    Raises:
+        RuntimeFailed: S3 refused it, or did not answer.
+    """
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, key = bucket_and_key(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        aws_client("s3", settings).download_file(bucket, key, str(path))
+    except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
+        raise RuntimeFailed("a file could not be downloaded from S3", seen=error, expected=uri) from error

@@ -51,8 +51,10 @@ class TuningPlan:
     warm_start: tuple[str, ...] = field(default=())
     transfer: bool = False
 
-    def better(self, one: float, other: float) -> bool:
-        """Whether one objective is better than another."""
+    def better(self, one: float | None, other: float | None) -> bool:
+        """Whether one objective is better than another; one that is not known is worse than all."""
+        if one is None or other is None:
+            return one is not None
         return one > other if self.direction == MAXIMIZE else one < other
 
 

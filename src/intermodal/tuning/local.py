@@ -86,8 +86,7 @@ class LocalTuning:
                     continue
                 started.add(key)
                 running[number] = _Watched(number, self._start(number, values), self)
-            while not all([trial.look() for trial in running.values()]):
-                time.sleep(_LOOK)
+            _wait_for(list(running.values()))
         finally:
             for trial in running.values():
                 trial.end()
@@ -115,11 +114,11 @@ class LocalTuning:
         if record.objective is not None:
             log_metric(self.plan.metric, record.objective, record.number)
         before = self._best
-        if record.state == COMPLETED and record.objective is not None:
-            if before is None or before.objective is None or self.plan.better(record.objective, before.objective):
-                self._best = record
-        for loser in {record.number, *([before.number] if before else [])} - {self._best.number if self._best else -1}:
-            shutil.rmtree(self._folder(loser), ignore_errors=True)
+        if record.state == COMPLETED and self.plan.better(record.objective, before.objective if before else None):
+            self._best = record
+        losers = {item.number for item in (record, before) if item is not None and item is not self._best}
+        for number in losers:
+            shutil.rmtree(self._folder(number), ignore_errors=True)
 
     def _folder(self, number: int) -> Path:
         return self.folder / f"trial-{number:04}"
@@ -168,3 +167,12 @@ class _Watched:
             reason = answer.error or f"the step logged no {metric}; it logged {known}"
             return TrialRecord(self._number, values, FAILED, None, answer.metrics, reason, seconds)
         return TrialRecord(self._number, values, COMPLETED, objective, answer.metrics, "", seconds)
+
+
+def _wait_for(trials: list[_Watched]) -> None:
+    """Look at all of them, again and again, until the last is over."""
+    while True:
+        looks = [trial.look() for trial in trials]
+        if all(looks):
+            return
+        time.sleep(_LOOK)

@@ -63,9 +63,8 @@ def best_of(plan: TuningPlan, trials: Sequence[TrialRecord]) -> TrialRecord:
     """
     best: TrialRecord | None = None
     for trial in trials:
-        if trial.state == COMPLETED and trial.objective is not None:
-            if best is None or best.objective is None or plan.better(trial.objective, best.objective):
-                best = trial
+        if trial.state == COMPLETED and plan.better(trial.objective, best.objective if best else None):
+            best = trial
     if best is None:
         reasons = list(dict.fromkeys(trial.reason for trial in trials if trial.reason))
         raise StepFailed(

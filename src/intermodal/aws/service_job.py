@@ -1,0 +1,109 @@
+"""A job that a service of AWS does itself, such as a tuning: created or adopted, followed, stopped when we are.
+
+For steps that run beside their launcher. Told to stop (SIGTERM reaches them as `Interrupted`), they stop the job,
+exactly once, and wait until it has stopped; a network that is gone leaves it alone, so that the next run goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from intermodal.aws.calls import Calls
+from intermodal.aws.job_kinds import COMPLETED, ENDED, STOPPING, JobKind, page_of
+from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.request import Request
+from intermodal.errors import Interrupted, RuntimeFailed
+
+_FIRST_PAUSE = 0.2
+_GRACE = 300.0  # seconds that a stopped job is waited for: its training jobs are given 120 s each, side by side
+_CREATED_LATE = 3.0  # how long a job may take to appear whose creation was interrupted
+_MOST_ATTEMPTS = 50
+
+Look = Callable[[dict[str, Any]], None]
+
+
+class ServiceJob:
+    """Does work through one job of a service.
+
+    Args:
+        calls: SageMaker.
+        kind: The kind of job.
+        request: The request of the n-th attempt; a name that a job ended badly under is never free again.
+        region: Region, for the address that is printed.
+        sleep: How to wait; tests replace it.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        kind: JobKind,
+        request: Callable[[int], Request],
+        region: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._calls, self._kind, self._request, self._region = calls, kind, request, region
+        self._sleep = sleep
+        self.name = ""
+
+    def run(self, look: Look, attempt: int = 1) -> dict[str, Any]:
+        """Create or adopt the job, and follow it to its end.
+
+        Args:
+            look: Given every description, the last too.
+            attempt: The first attempt.
+
+        Returns:
+            Its description at its good end.
+
+        Raises:
+            StepFailed: It did not complete.
+            RuntimeFailed: AWS refused, or did not answer.
+            Interrupted: We were told to stop; so was the job, unless the settings leave it.
+        """
+        try:
+            return self._follow(self._begin(attempt), look)
+        except (Interrupted, KeyboardInterrupt, SystemExit):
+            self._stop()
+            raise
+
+    def _begin(self, first: int) -> dict[str, Any]:
+        for attempt in range(first, first + _MOST_ATTEMPTS):
+            request = self._request(attempt)
+            self.name = request.parameters[self._kind.name_member]
+            found, created = create_or_adopt(self._calls, self._kind, request)
+            if created or self._kind.status(found) == COMPLETED or self._kind.status(found) not in ENDED | {STOPPING}:
+                word = "created" if created else "adopted"
+                page = page_of(self._kind, self.name, self._region)
+                print(f"{self._kind.name} job {self.name} {word}: {page}", flush=True)
+                return found
+        raise RuntimeFailed(
+            f"the {self._kind.name} job ended badly {_MOST_ATTEMPTS} times",
+            seen=self.name,
+            next_step="change a parameter, or delete these jobs",
+        )
+
+    def _follow(self, found: dict[str, Any], look: Look) -> dict[str, Any]:
+        pause = _FIRST_PAUSE
+        while True:
+            look(found)
+            if self._kind.status(found) in ENDED:
+                break
+            self._sleep(pause)
+            pause = min(1.5 * pause, self._calls.settings.poll)
+            found = self._calls(self._kind.describe, **self._kind.named(self.name))
+        if self._kind.status(found) != COMPLETED:
+            raise end_error(self._kind, self.name, found)
+        return found
+
+    def _stop(self) -> None:
+        """Stop the job and wait; one whose creation was interrupted may appear a moment later."""
+        if not self.name or self._calls.settings.on_interrupt == "leave":
+            return
+        until = time.monotonic() + _CREATED_LATE
+        while find_job(self._calls, self._kind, self.name) is None and time.monotonic() < until:
+            self._sleep(_FIRST_PAUSE)
+        if stop_job(self._calls, self._kind, self.name):
+            print(f"{self._kind.name} job {self.name} was told to stop", flush=True)
+        wait_for_end(self._calls, self._kind, self.name, _GRACE, self._sleep)
