@@ -24,10 +24,11 @@ def require_bucket(store: str, settings: SageMakerSettings) -> None:
         UsageError: It is not there, or belongs to another account.
         RuntimeFailed: S3 did not answer.
     """
-    bucket = store.removeprefix("s3://").partition("/")[0]
-    calls = Calls("s3", settings)
+    bucket, _, prefix = store.removeprefix("s3://").partition("/")
+    calls, owner = Calls("s3", settings), account_of(settings)
     try:
-        calls("HeadBucket", Bucket=bucket)
+        # HeadBucket names no prefix, so that it would need leave to list the whole bucket.
+        calls("ListObjectsV2", Bucket=bucket, Prefix=prefix, MaxKeys=1, ExpectedBucketOwner=owner)
     except Refused as refused:
         if refused.code not in _ABSENT:
             raise UsageError(
