@@ -120,7 +120,7 @@ def job_executor_input(plan: TaskPlan) -> dict[str, Any]:
 
 def executor_input_text(plan: TaskPlan) -> str:
     """The file's text, the same for the same work."""
-    return json.dumps(job_executor_input(plan), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(job_executor_input(plan), sort_keys=True, indent=1) + "\n"
 
 
 def step_arguments(plan: TaskPlan) -> list[str]:

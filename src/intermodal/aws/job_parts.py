@@ -7,6 +7,7 @@ from typing import Any
 
 from intermodal.aws.instances import has_own_disk, instance_for
 from intermodal.aws.request import TaskPlan
+from intermodal.aws.secrets import check_no_secrets
 from intermodal.aws.settings import JobSettings
 from intermodal.aws.tags import LIMIT, own_tags, tag_list
 from intermodal.errors import UsageError
@@ -66,8 +67,12 @@ def job_tags(plan: TaskPlan) -> list[dict[str, str]]:
     """The tags of a task's job; they alone name the run.
 
     Raises:
-        UsageError: The settings give more tags than there is room for.
+        UsageError: The settings give more tags than there is room for, or one that AWS keeps for itself.
     """
+    check_no_secrets(plan.settings.tags, "tag sagemaker.tags")
+    for name in plan.settings.tags:
+        if name.lower().startswith("aws:"):
+            raise UsageError("sagemaker.tags has a name that AWS keeps for itself", seen=name, expected="no aws:")
     own = own_tags(run_id=plan.run_id, pipeline=plan.pipeline, task=plan.task, step=plan.spec.name)
     own = {name: _NOT_IN_TAGS.sub("_", value) for name, value in own.items()}
     made = tag_list({**plan.settings.tags, **own})
