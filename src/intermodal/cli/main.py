@@ -25,6 +25,7 @@ VERBS = {
     "step": "run one step on its own, or show its parameters",
     "serve": "answer questions to a trained model over HTTP",
     "report": "write a run's report page",
+    "aws": "make what SageMaker needs in an account, look at it, and write the policies it takes",
     "init": "make a new project with one step and one pipeline",
     "conformance": "run the same small pipelines on a runtime, and compare with what they must come to",
     "doctor": "say what is missing for each runtime, and how to get it",
