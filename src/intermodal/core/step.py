@@ -17,6 +17,7 @@ from intermodal.errors import UsageError
 
 FAMILIES = ("core", "spark", "torch", "tensorflow", "serve")
 JOBS = ("processing", "training", "managed")
+PARALLEL = ("", "processes", "hosts")
 _ATTRIBUTE = "__intermodal__"
 _EMPTY = inspect.Parameter.empty
 
@@ -38,6 +39,8 @@ class Needs:
             outputs' metadata and returns None, or why the result no longer stands.
         job: What the step is on SageMaker: a "processing" or a "training" job, or "managed", when a service
             of AWS does the work itself and the step renders and follows that service's own job.
+        parallel: How several processes share the step's work: "processes" when torchrun calls the function in
+            each, "hosts" when it is called once on each host; empty when one process does it all.
         managed: For a managed step, "module:function" of the pure function TaskPlan → list of `Request`.
     """
 
@@ -50,6 +53,7 @@ class Needs:
     still_valid: str = ""
     job: str = "processing"
     managed: str = ""
+    parallel: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def step(
     still_valid: str = "",
     job: str = "processing",
     managed: str = "",
+    parallel: str = "",
 ) -> Callable[[Function], Function]:
     """Mark a typed KFP function as a step; see `Needs` for the arguments.
 
@@ -152,13 +157,17 @@ def step(
         A decorator that returns the function itself, unchanged but for one attribute.
 
     Raises:
-        UsageError: `image` is not a known family, or `job` not a kind of job.
+        UsageError: `image` is not a known family, `job` not a kind of job, or `parallel` not a way to share work.
     """
     if image not in FAMILIES:
         raise UsageError("unknown image family", seen=image, expected=", ".join(FAMILIES))
     if job not in JOBS:
         raise UsageError("unknown kind of SageMaker job", seen=job, expected=", ".join(JOBS))
-    needs = Needs(image, str(cpu), memory, gpu, tuple(capabilities), tuple(sources), still_valid, job, managed)
+    if parallel not in PARALLEL:
+        raise UsageError("unknown way to share a step's work", seen=parallel, expected=", ".join(PARALLEL[1:]))
+    needs = Needs(
+        image, str(cpu), memory, gpu, tuple(capabilities), tuple(sources), still_valid, job, managed, parallel
+    )
 
     def mark(function: Function) -> Function:
         setattr(function, _ATTRIBUTE, needs)
