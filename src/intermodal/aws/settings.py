@@ -6,6 +6,7 @@ and what a job needs comes from its execution role.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -17,6 +18,7 @@ from intermodal.errors import UsageError
 SECTION = "sagemaker"
 ROLE_NAME = "intermodal-execution"  # what `intermodal aws init` makes
 ROLE_VARIABLE = "INTERMODAL_SAGEMAKER_ROLE"
+SECTION_VARIABLE = "INTERMODAL_SAGEMAKER"  # the section as JSON, for a pod, which has no file
 _WHENS = ("leave", "cancel")
 _MODES = ("File", "FastFile", "Pipe")
 _KINDS = ("", "processing", "training")
@@ -141,7 +143,7 @@ def sagemaker_settings(settings: Settings) -> SageMakerSettings:
     Raises:
         UsageError: A key is unknown, or a value is wrong.
     """
-    given = table(settings.extra.get(SECTION, {}), SECTION)
+    given = {**table(settings.extra.get(SECTION, {}), SECTION), **_from_environment()}
     own = {item.name for item in fields(SageMakerSettings)} - {"job", "steps"}
     steps = table(given.get("steps", {}), f"{SECTION}.steps")
     shared_keys = {name: value for name, value in given.items() if name not in own and name != "steps"}
@@ -165,6 +167,14 @@ def sagemaker_settings(settings: Settings) -> SageMakerSettings:
     if made.store and not made.store.startswith("s3://"):
         raise UsageError(f"{CONFIG_NAME}: {SECTION}.store is wrong", seen=made.store, expected="s3://bucket/prefix")
     return made
+
+
+def _from_environment() -> dict[str, Any]:
+    text = os.environ.get(SECTION_VARIABLE, "")
+    try:
+        return table(json.loads(text), SECTION_VARIABLE) if text else {}
+    except ValueError as error:
+        raise UsageError(f"{SECTION_VARIABLE} is not JSON", seen=text[:80], expected="what [sagemaker] says") from error
 
 
 def _job(before: JobSettings, given: dict[str, Any], where: str, also: frozenset[str] = frozenset()) -> JobSettings:

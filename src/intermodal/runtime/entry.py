@@ -118,6 +118,7 @@ def _step(request: EntryRequest, settings: Settings) -> Work:
 
 def _on_runtime(pipeline: Any, arguments: dict[str, Any], request: EntryRequest, settings: Settings) -> Work:
     from intermodal.runtime.base import RunRequest, open_runtime
+    from intermodal.runtime.placements import read_placements
 
     runtime = open_runtime(request.runtime, settings)
     asked = RunRequest(
@@ -125,6 +126,7 @@ def _on_runtime(pipeline: Any, arguments: dict[str, Any], request: EntryRequest,
         arguments,
         mode=request.mode,
         use_cache=request.use_cache,
+        placements=read_placements([], request.runtime, pipeline, settings.extra),
         on_interrupt="cancel",  # whoever stops an MLflow run means the work, wherever it is done
     )
     runtime.check(asked)

@@ -46,13 +46,22 @@ def run_pod_task(function: Callable[..., Any], given: TaskInput, context: TaskCo
     recording = Recording(function, given, context, place)
     context = replace(context, mlflow_run_id=recording.mlflow_run_id)
     with _journal_read(context, recording):
-        outcome = run_task(Task(function, with_local_inputs(given), context, keeps_copies=True))
+        outcome = _work(Task(function, with_local_inputs(given), context, keeps_copies=True))
     _finish_undisturbed()
     outcome = _handed_over(given, outcome, context.settings, recording.links)
     with contextlib.suppress(IntermodalError):  # a note for others: the task itself ended as it did
         remember_outcome(context.settings.store, place, outcome)
     recording.end(outcome)
     return outcome
+
+
+def _work(task: Task) -> Outcome:
+    """Do the task here, or where this pod was told to have it done."""
+    if not os.environ.get("INTERMODAL_ON"):
+        return run_task(task)
+    from intermodal.runtime.sagemaker.delegate import run_delegated
+
+    return run_delegated(task)
 
 
 def _finish_undisturbed() -> None:

@@ -20,7 +20,12 @@ POD_HOME = "/tmp/intermodal"  # noqa: S108  a path in the pod
 
 
 def render(
-    pipeline: Pipeline, settings: KubeflowSettings, images: dict[str, str] | None = None, *, use_cache: bool = True
+    pipeline: Pipeline,
+    settings: KubeflowSettings,
+    images: dict[str, str] | None = None,
+    *,
+    use_cache: bool = True,
+    delegated: dict[str, dict[str, str]] | None = None,
 ) -> Rendered:
     """What `--on kubeflow` uploads.
 
@@ -29,6 +34,7 @@ def render(
         settings: What pods are given.
         images: Image family → reference by digest.
         use_cache: Whether remembered results may be used.
+        delegated: Step or task whose pod has the work done elsewhere → the variables that tell it so.
 
     Raises:
         UsageError: `[kubeflow]` names a step that does not exist, is written wrongly, or would upload a password.
@@ -46,7 +52,8 @@ def render(
         _set_resources(container, pod)
         if step:
             cached = use_cache and label not in repeated
-            _set_environment(container, {**_environment(settings, cached), **pod.env})
+            told = _delegation(delegated or {}, label, step, container)
+            _set_environment(container, {**_environment(settings, cached), **told, **pod.env})
         else:
             _set_environment(container, pod.env)
         config = pod_config(pod, _plain(kubernetes[label]) if label in kubernetes else {}, ours=bool(step))
@@ -127,6 +134,19 @@ def _environment(settings: KubeflowSettings, cached: bool) -> dict[str, str]:
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         **({} if cached else {"INTERMODAL_USE_CACHE": "0"}),
     }
+
+
+def _delegation(delegated: dict[str, dict[str, str]], label: str, step: str, container: Any) -> dict[str, str]:
+    """What a pod must know that delegates its work; the job runs in the very image of the pod."""
+    names = {item.replace("-", "_") for item in (step, label.removeprefix("exec-"))}
+    told = next((values for name, values in delegated.items() if name.replace("-", "_") in names), {})
+    if not told:
+        return {}
+    from intermodal.core.component import IMAGE_VARIABLE
+    from intermodal.core.registry import load_spec
+
+    family = load_spec(step_of(list(container["command"]))).needs.image
+    return {**told, IMAGE_VARIABLE.format(family=family.upper()): container["image"]}
 
 
 def _set_environment(container: Any, values: dict[str, str]) -> None:

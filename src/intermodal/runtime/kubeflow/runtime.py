@@ -23,6 +23,7 @@ from intermodal.runtime.base import RunRequest, Runtime
 from intermodal.runtime.compiled import Rendered, locked_images, require_digests
 from intermodal.runtime.graph import GraphTask, in_loop, tasks_of
 from intermodal.runtime.kubeflow.client import require_host
+from intermodal.runtime.kubeflow.delegation import delegations
 from intermodal.runtime.kubeflow.ending import finished, reopened
 from intermodal.runtime.kubeflow.follow import Follower
 from intermodal.runtime.kubeflow.links import linked
@@ -129,6 +130,7 @@ class KubeflowRuntime(Runtime):
                 for item in tasks_of(request.pipeline.spec)
             ),
             runtime=NAME,
+            placements=request.placements,
             remote={"host": self.kubeflow.host},
         )
 
@@ -155,7 +157,8 @@ class KubeflowRuntime(Runtime):
     def _rendered(self, request: RunRequest, experiment: str = "") -> Rendered:
         """What is uploaded; refused when an image could change under it."""
         settings = replace(self.kubeflow, mlflow_experiment=experiment or self.kubeflow.mlflow_experiment)
-        rendered = render(request.pipeline, settings, locked_images(), use_cache=request.use_cache)
+        told = delegations(request, self.settings.extra)
+        rendered = render(request.pipeline, settings, locked_images(), use_cache=request.use_cache, delegated=told)
         if not (request.allow_mutable_tags or self.kubeflow.allow_mutable_tags):
             require_digests(rendered)
         return rendered

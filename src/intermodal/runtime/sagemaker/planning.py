@@ -10,6 +10,7 @@ from intermodal.aws.request import Place, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.cachekey import KeyParts
 from intermodal.core.component import image_of
+from intermodal.core.executor_input import ArtifactReference
 from intermodal.core.step import StepSpec, spec_of
 from intermodal.runtime.compiled import locked_images
 from intermodal.runtime.keys import complete_parameters, declared_parameters
@@ -18,6 +19,7 @@ from intermodal.runtime.outcome import SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.shipping import ship_artifact, ship_sources
 from intermodal.runtime.task import look_up, serve
 from intermodal.store.cache_index import CachedResult, CacheIndex
+from intermodal.store.inputs import URI_KEY
 from intermodal.store.locate import open_store
 
 
@@ -39,7 +41,7 @@ def plan_of(launch: Launch, pipeline: str, sagemaker: SageMakerSettings, place: 
     # KFP adds values of its own, such as the final status that an exit handler is told.
     parameters = ship_sources(spec, {**task.given.parameters, **complete}, place.store)
     inputs = {
-        name: tuple(ship_artifact(item.uri, place.store, item.schema) for item in items)
+        name: tuple(ship_artifact(_best_uri(item), place.store, item.schema) for item in items)
         for name, items in task.given.inputs.items()
     }
     return TaskPlan(
@@ -54,6 +56,12 @@ def plan_of(launch: Launch, pipeline: str, sagemaker: SageMakerSettings, place: 
         place=place,
         nonce=_nonce(launch),
     )
+
+
+def _best_uri(item: ArtifactReference) -> str:
+    """Where an input lies for a job: in the store, even when KFP has brought it to a path of this pod."""
+    published = item.metadata.get(URI_KEY, "")
+    return published if isinstance(published, str) and published.startswith("s3://") else item.uri
 
 
 def image_for(spec: StepSpec, image: str, sagemaker: SageMakerSettings) -> str:
