@@ -31,6 +31,7 @@ VERBS = {
     "doctor": "say what is missing for each runtime, and how to get it",
     "kubeflow-fake": "serve Kubeflow Pipelines' API on this machine, running pipelines for real",
     "kubernetes-fake": "serve a strict Kubernetes API on this machine, on which nothing runs",
+    "sagemaker-local": "serve SageMaker's API on this machine, running jobs for real",
     "manifests": "check Kubernetes manifests, or put the digests of images into them",
     "regenerate": "write the files that are made from the steps, or check them",
 }

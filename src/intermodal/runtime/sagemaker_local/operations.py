@@ -103,5 +103,3 @@ def services() -> dict[str, list[str]]:
     for service, name in _KNOWN:
         found.setdefault(service, []).append(name)
     return found
-
-

@@ -17,7 +17,7 @@ from typing import Any
 from intermodal.runtime.kubeflow.fake.launcher import LauncherFailed, Places, path_of
 from intermodal.runtime.kubeflow.fake.options import FakeOptions
 from intermodal.runtime.kubeflow.fake.pods import Pod, Pods, Watch
-from intermodal.runtime.kubeflow.fake.reaper import Reaper
+from intermodal.runtime.reaper import Reaper
 
 LABEL = "intermodal.kubeflow-fake"
 _ROOT = "minio://mlpipeline/v2/artifacts"

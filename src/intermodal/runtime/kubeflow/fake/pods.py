@@ -13,7 +13,7 @@ from pathlib import Path
 
 from intermodal.runtime.kubeflow.fake.launcher import Places
 from intermodal.runtime.kubeflow.fake.options import FakeOptions
-from intermodal.runtime.kubeflow.fake.reaper import Reaper
+from intermodal.runtime.reaper import Reaper
 from intermodal.runtime.local.processes import Processes
 
 # Before the command itself: the folder it works in, and SIGKILL when the process that started it is gone,

@@ -1,4 +1,4 @@
-"""Ends a run's pods when the process of the run is gone, even by kill -9.
+"""Ends pods and jobs when the process that runs them is gone, even by kill -9.
 
 A pod's own children do not die with it, and a container is no child at all. So this process waits for the
 end of its standard input, which the run's process holds open and nobody else does, and reads there which
@@ -36,9 +36,15 @@ class Reaper:
         """It has ended; its number may be another's from now on."""
         self._tell(f"end {group}\n")
 
+    def close(self) -> None:
+        """End what still runs, and itself."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+
     def _tell(self, line: str) -> None:
         if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError, ValueError):  # it is gone, or closed
                 os.write(self._process.stdin.fileno(), line.encode())  # one write a line, from several threads
 
 

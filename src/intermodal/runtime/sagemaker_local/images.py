@@ -1,0 +1,50 @@
+"""Which image is which folder of programs, and which may run in the service's own Python environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# "…/intermodal/torch:1.0", below a registry or not, by tag or digest.
+_OURS = re.compile(r"(?:.+/)?intermodal[/-]([a-z]+)(?:[:@].*)?")
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """What stands for an image.
+
+    Attributes:
+        path: Folders of programs, before the system's.
+        environment: Variables that the image would have set.
+    """
+
+    path: tuple[Path, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Images:
+    """Image references and what stands for them.
+
+    Args:
+        folders: Reference → folder with `bin` in it.
+    """
+
+    def __init__(self, folders: dict[str, Path]) -> None:
+        self._folders = dict(folders)
+
+    def add(self, reference: str, folder: Path) -> None:
+        """Let a folder stand for an image."""
+        self._folders[reference] = folder
+
+    def find(self, reference: str) -> ImageFolder | None:
+        """What stands for an image; None when nothing does."""
+        folder = self._folders.get(reference)
+        if folder is not None:
+            return ImageFolder((folder.absolute() / "bin",))
+        if _OURS.fullmatch(reference):
+            kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+            return ImageFolder((Path(sys.executable).parent,), kept)
+        return None

@@ -1,0 +1,29 @@
+"""The log streams of one job: one for each host and attempt."""
+
+from __future__ import annotations
+
+import time
+
+from intermodal.runtime.sagemaker_local.jobs import Job
+from intermodal.runtime.sagemaker_local.logs import write_line
+from intermodal.runtime.sagemaker_local.service import Service
+
+
+class JobLog:
+    """Writes what a job's hosts print to CloudWatch.
+
+    Args:
+        service: The service.
+        group: The log group.
+        job: The job.
+    """
+
+    def __init__(self, service: Service, group: str, job: Job) -> None:
+        self._service, self._group, self._job = service, group, job
+        self._number = int(time.time() * 1000)
+        self._lost = service.faults.of_job("lost-logs", job.name) is not None
+
+    def write(self, host: str, line: str) -> None:
+        """Add a line of a host; lost when a fault says so."""
+        if not self._lost:
+            write_line(self._service, self._group, f"{self._job.name}/{host}-{self._number}", line)

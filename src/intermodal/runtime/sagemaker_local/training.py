@@ -1,0 +1,170 @@
+"""The operations on training jobs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from intermodal.runtime.sagemaker_local.answers import now, page, present, select
+from intermodal.runtime.sagemaker_local.jobs import JobRecord
+from intermodal.runtime.sagemaker_local.operations import ApiError, operation
+from intermodal.runtime.sagemaker_local.service import Service
+from intermodal.runtime.sagemaker_local.training_job import TrainingJob
+
+__all__ = ["TrainingJob", "describe_record"]
+
+
+@operation("CreateTrainingJob")
+def create_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
+    """Start a training job."""
+    _check(request)
+    service.executor.require(request["AlgorithmSpecification"].get("TrainingImage", ""))
+    job = service.jobs.add(TrainingJob, request["TrainingJobName"], request)
+    return {"TrainingJobArn": job.arn}
+
+
+@operation("DescribeTrainingJob")
+def describe_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
+    """Everything about a training job."""
+    return service.jobs.get(TrainingJob, request["TrainingJobName"]).describe()
+
+
+@operation("StopTrainingJob")
+def stop_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask a training job to stop."""
+    job = service.jobs.get(TrainingJob, request["TrainingJobName"])
+    if job.ended:
+        raise ApiError(
+            "ValidationException", f"The request was rejected because the training job is in status {job.status}."
+        )
+    job.stop()
+    return {}
+
+
+@operation("DeleteTrainingJob")
+def delete_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
+    """Forget a training job that has ended."""
+    job = service.jobs.get(TrainingJob, request["TrainingJobName"])
+    if not job.ended:
+        raise ApiError("ResourceInUse", f"Training job {job.name} is in status {job.status} and cannot be deleted.")
+    service.jobs.remove(TrainingJob, job.name)
+    return {}
+
+
+@operation("UpdateTrainingJob")
+def update_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
+    """Change what may be changed: profiler, and how long the warm pool is kept."""
+    job = service.jobs.get(TrainingJob, request["TrainingJobName"])
+    with job.changing() as record:
+        keep = request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds")
+        if keep is not None:
+            record.request["ResourceConfig"]["KeepAlivePeriodInSeconds"] = keep
+        if "ProfilerConfig" in request:
+            changed = {key: value for key, value in request["ProfilerConfig"].items() if key != "DisableProfiler"}
+            record.request["ProfilerConfig"] = record.request.get("ProfilerConfig", {}) | changed
+    return {"TrainingJobArn": job.arn}
+
+
+@operation("ListTrainingJobs")
+def list_training_jobs(service: Service, request: dict[str, Any]) -> dict[str, Any]:
+    """Training jobs, as summaries."""
+    summaries = [_summary(service, job.record) for job in service.jobs.all(TrainingJob)]
+    wanted = request.get("WarmPoolStatusEquals")
+    kept = [item for item in summaries if not wanted or item.get("WarmPoolStatus", {}).get("Status") == wanted]
+    return page(select(kept, request, "TrainingJobName", "TrainingJobStatus"), request, "TrainingJobSummaries", 10)
+
+
+def describe_record(service: Service, record: JobRecord) -> dict[str, Any]:
+    """The answer of DescribeTrainingJob.
+
+    Args:
+        service: The service.
+        record: The job's record.
+    """
+    echoed = {name: value for name, value in record.request.items() if name in _described()}
+    return present(
+        {
+            **dict.fromkeys(_SWITCHES, False),
+            **echoed,
+            "TrainingJobArn": record.arn,
+            "TrainingJobStatus": record.status,
+            "SecondaryStatus": record.secondary or "Starting",
+            "SecondaryStatusTransitions": record.transitions,
+            "CreationTime": record.created,
+            "TrainingStartTime": record.started or None,
+            "TrainingEndTime": record.ended or None,
+            "LastModifiedTime": record.modified,
+            "FailureReason": record.failure,
+            "WarmPoolStatus": _warm_pool(service, record),
+            **record.facts,
+        }
+    ) | {"EnableNetworkIsolation": bool(record.request.get("EnableNetworkIsolation"))}
+
+
+_SWITCHES = ("EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "EnableNetworkIsolation")
+
+
+def _summary(service: Service, record: JobRecord) -> dict[str, Any]:
+    return present(
+        {
+            "TrainingJobName": record.name,
+            "TrainingJobArn": record.arn,
+            "CreationTime": record.created,
+            "TrainingEndTime": record.ended or None,
+            "LastModifiedTime": record.modified,
+            "TrainingJobStatus": record.status,
+            "SecondaryStatus": record.secondary,
+            "WarmPoolStatus": _warm_pool(service, record),
+        }
+    )
+
+
+def _warm_pool(service: Service, record: JobRecord) -> dict[str, Any] | None:
+    """Whether its instances are kept for a next job of the same shape, and which took them."""
+    keep = record.request["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
+    if not keep:
+        return None
+    if not record.ended:
+        return {"Status": "InUse"}
+    later = [job.record for job in service.jobs.all(TrainingJob) if _fits(job.record, record, record.ended + keep)]
+    until = min([record.ended + keep, now(), *(item.created for item in later[:1])])
+    billed = {"ResourceRetainedBillableTimeInSeconds": max(0, round(until - record.ended))}
+    if later:
+        return {"Status": "Reused", "ReusedByJob": later[0].name, **billed}
+    return {"Status": "Available" if now() < record.ended + keep else "Terminated", **billed}
+
+
+def _fits(later: JobRecord, record: JobRecord, until: float) -> bool:
+    names = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
+    same = all(later.request["ResourceConfig"].get(key) == record.request["ResourceConfig"].get(key) for key in names)
+    return same and record.ended <= later.created <= until
+
+
+@lru_cache(maxsize=1)
+def _described() -> frozenset[str]:
+    import botocore.session
+
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    return frozenset(model.operation_model("DescribeTrainingJob").output_shape.members)
+
+
+def _check(request: dict[str, Any]) -> None:
+    """What AWS refuses though its model allows it."""
+    spec, limits = request["AlgorithmSpecification"], request["StoppingCondition"]
+    runtime, wait = limits.get("MaxRuntimeInSeconds", 86400), limits.get("MaxWaitTimeInSeconds")
+    spot, resources = request.get("EnableManagedSpotTraining", False), request["ResourceConfig"]
+    names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
+    wrong = {
+        "You must specify either TrainingImage or AlgorithmName": not spec.get("TrainingImage"),
+        "MaxWaitTimeInSeconds above 0 is only valid when EnableManagedSpotTraining is true": wait and not spot,
+        "MaxWaitTimeInSeconds must be specified when EnableManagedSpotTraining is true": spot and not wait,
+        "MaxWaitTimeInSeconds must be equal to or greater than MaxRuntimeInSeconds": wait and wait < runtime,
+        "KeepAlivePeriodInSeconds cannot be used with managed spot training": spot
+        and resources.get("KeepAlivePeriodInSeconds"),
+        "ChannelName must be unique within a training job": len(names) != len(set(names)),
+        "You must specify InstanceType and InstanceCount, or InstanceGroups": not resources.get("InstanceGroups")
+        and not (resources.get("InstanceType") and resources.get("InstanceCount")),
+    }
+    for message, holds in wrong.items():
+        if holds:
+            raise ApiError("ValidationException", message)
