@@ -55,6 +55,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(function: Callable[..., Any], given: TaskInput, context: TaskContext) -> Outcome:
     """Run the task as whoever started this process means it."""
+    if given.raw.get(OPTIONS, {}).get("pipeline"):
+        from intermodal.runtime.sagemaker.pipeline_task import run_pipeline_task
+
+        return run_pipeline_task(function, given, context)
     if os.environ.get("INTERMODAL_JOB"):
         from intermodal.runtime.sagemaker.job_task import run_job_task
 

@@ -188,7 +188,7 @@ def _said(journal: Path) -> Iterator[None]:
 def _handed_over(outcome: Outcome, context: TaskContext) -> Outcome:
     """Put the model where SageMaker packs it, and the reason of a failure where SageMaker shows it."""
     if outcome.state not in (SUCCEEDED, CACHED):
-        _tell_failure(outcome)
+        tell_failure(outcome)
         return outcome
     if is_training():
         for item in outcome.outputs.values():
@@ -209,8 +209,12 @@ def _copy_model(uri: str, context: TaskContext) -> None:
         shutil.copyfile(made.path, target / made.path.name)
 
 
-def _tell_failure(outcome: Outcome) -> None:
-    """The headline and what was seen, as SageMaker's own tools show it."""
+def tell_failure(outcome: Outcome) -> None:
+    """Leave the headline and what was seen where SageMaker's own tools show it.
+
+    Args:
+        outcome: How the task ended: not well.
+    """
     error = outcome.error
     text = "; ".join(part for part in (error.get("headline", ""), error.get("seen", "")) if part) or outcome.state
     name = "failure" if is_training() else "message"
