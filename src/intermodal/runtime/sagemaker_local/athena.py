@@ -115,7 +115,8 @@ def _prepared(service: Service, request: dict[str, Any], identifier: str) -> tup
     results = (of_group if enforced or not own else own).rstrip("/")
     if not results:
         raise _invalid(
-            "No output location provided. An output location is required either through the Workgroup result configuration setting or as an API input."
+            "No output location provided. An output location is required either through the Workgroup result "
+            "configuration setting or as an API input."
         )
     context = request.get("QueryExecutionContext", {})
     record = {
