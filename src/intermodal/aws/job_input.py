@@ -24,7 +24,7 @@ OUTPUT_ROOTS = {PROCESSING: "/opt/ml/processing/output", TRAINING: "/opt/ml/outp
 _MOST = {PROCESSING: 10, TRAINING: 20}
 _CHANNEL = re.compile(r"[^A-Za-z0-9._-]")
 _CHANNEL_LENGTH = 64
-_ARGUMENT_LENGTH = 256
+_ARGUMENT = re.compile(r".{1,256}")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,12 @@ def job_executor_input(plan: TaskPlan) -> dict[str, Any]:
             "parameters": {name: {"outputFile": f"{root}/{name}"} for name in plan.spec.returns},
             "outputFile": f"{root}/executor_output.json",
         },
-        OPTIONS: {"step": plan.spec.target, "delivered": _delivered(plan), "sharded": sorted(_sharded(plan))},
+        OPTIONS: {
+            "step": plan.spec.target,
+            "delivered": _delivered(plan),
+            "sharded": sorted(_sharded(plan)),
+            "useCache": plan.use_cache,
+        },
     }
 
 
@@ -126,7 +131,7 @@ def executor_input_text(plan: TaskPlan) -> str:
 def step_arguments(plan: TaskPlan) -> list[str]:
     """The container's arguments; a step whose name is too long for one is named in the ExecutorInput alone."""
     target = plan.spec.target
-    step = target if len(target) <= _ARGUMENT_LENGTH else "@"
+    step = target if _ARGUMENT.fullmatch(target) else "@"
     path = f"{INPUT_ROOTS[kind_of(plan)]}/{OWN_INPUT}/{FILE_NAME}"
     return ["--step", step, "--executor_input", f"@{path}"]
 

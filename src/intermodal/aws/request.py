@@ -82,6 +82,7 @@ class TaskPlan:
         attempt: Number of the attempt, from 1: a job's name can never be used again.
         unknown_inputs: Inputs whose URIs are known only while the pipeline runs.
         unknown_parameters: Parameters whose values are known only while the pipeline runs.
+        use_cache: Whether the job itself may answer with a remembered result.
     """
 
     pipeline: str
@@ -97,6 +98,7 @@ class TaskPlan:
     attempt: int = 1
     unknown_inputs: tuple[str, ...] = field(default=())
     unknown_parameters: tuple[str, ...] = field(default=())
+    use_cache: bool = True
 
     @property
     def job(self) -> JobSettings:

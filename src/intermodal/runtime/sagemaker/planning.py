@@ -55,6 +55,7 @@ def plan_of(launch: Launch, pipeline: str, sagemaker: SageMakerSettings, place: 
         settings=sagemaker,
         place=place,
         nonce=_nonce(launch),
+        use_cache=task.context.use_cache and task.given.use_cache,
     )
 
 
