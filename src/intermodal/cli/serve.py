@@ -11,7 +11,7 @@ from intermodal.cli.main import new_parser
 from intermodal.errors import RuntimeFailed, UsageError
 
 # SageMaker starts a container with the word `serve` alone, and the model lies here.
-_HOSTED = "/opt/ml/model"
+_HOSTED = f"{os.environ.get('SM_LOCAL_PREFIX', '/opt/ml')}/model"  # the variable: a local service's stand-in
 _HOST_VARIABLE, _PORT_VARIABLE = "INTERMODAL_SERVE_HOST", "SAGEMAKER_BIND_TO_PORT"
 
 

@@ -53,7 +53,8 @@ class FolderExecutor(Executor):
         found = self._found(execution.image)
         port = free_port() if execution.port else 0
         environment = self._environment(execution, found, port)
-        command = [*(execution.command or ("train",)), *execution.arguments]
+        own = found.entry_point if execution.port else (*found.entry_point, "train")
+        command = [*(execution.command or own), *execution.arguments]
         if self._private:
             hosts = _hosts_file(self._service.home / "hosts", execution)
             words = namespace_command(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # "…/intermodal/torch:1.0", below a registry or not, by tag or digest.
+ENTRY_POINT = ("python3", "-m", "intermodal")  # of the family that serves
 _OURS = re.compile(r"(?:.+/)?intermodal[/-]([a-z]+)(?:[:@].*)?")
 
 
@@ -19,10 +20,12 @@ class ImageFolder:
     Attributes:
         path: Folders of programs, before the system's.
         environment: Variables that the image would have set.
+        entry_point: The image's own entry point, before the words that SageMaker gives.
     """
 
     path: tuple[Path, ...]
     environment: dict[str, str] = field(default_factory=dict)
+    entry_point: tuple[str, ...] = ()
 
 
 class Images:
@@ -46,5 +49,5 @@ class Images:
             return ImageFolder((folder.absolute() / "bin",))
         if _OURS.fullmatch(reference):
             kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-            return ImageFolder((Path(sys.executable).parent,), kept)
+            return ImageFolder((Path(sys.executable).parent,), kept, ENTRY_POINT)
         return None

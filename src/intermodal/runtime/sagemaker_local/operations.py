@@ -15,7 +15,21 @@ Operation = Callable[["Service", dict[str, Any]], dict[str, Any]]
 Route = Callable[..., "Response"]
 
 # Modules that answer operations; importing one registers its functions.
-_MODULES = ("training", "processing", "tagging", "logs", "control", "athena")
+_MODULES = (
+    "training",
+    "processing",
+    "tagging",
+    "logs",
+    "control",
+    "athena",
+    "models",
+    "endpoint_configs",
+    "endpoints",
+    "invocations",
+    "transform",
+    "model_packages",
+    "monitoring",
+)
 _KNOWN: dict[tuple[str, str], Operation] = {}
 _ROUTES: list[tuple[str, str, Route]] = []
 
@@ -27,11 +41,12 @@ class ApiError(Exception):
         code: Such as "ValidationException" or "ResourceInUse".
         message: The service's words.
         status: HTTP status.
+        fields: What else the error's shape has.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, fields: dict[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {message}")
-        self.code, self.message, self.status = code, message, status
+        self.code, self.message, self.status, self.fields = code, message, status, fields or {}
 
 
 class ToMoto(Exception):

@@ -104,7 +104,7 @@ def write_answer(call: Call, answer: dict[str, Any]) -> Response:
 
 def write_error(error: ApiError) -> Response:
     """An error as services of either protocol send it."""
-    text = json.dumps({"__type": error.code, "message": error.message})
+    text = json.dumps({"__type": error.code, "message": error.message, **error.fields})
     return Response(text, error.status, headers={"x-amzn-ErrorType": error.code}, content_type=_JSON)
 
 
