@@ -43,7 +43,7 @@ class Statement:
         }
         if self.conditions:
             made["Condition"] = {
-                operator: {key: sorted(set(values)) for key, values in sorted(keys.items())}
+                operator: {key: _shown(operator, values) for key, values in sorted(keys.items())}
                 for operator, keys in sorted(self.conditions.items())
             }
         return made
@@ -135,6 +135,10 @@ def _too_wide(resource: str) -> bool:
         return True
     bucket = parts[5].partition("/")[0]
     return ("*" in bucket or not bucket) if parts[2] == "s3" else "*" in parts[4] or parts[5] == "*"
+
+
+def _shown(operator: str, values: list[str]) -> list[str] | str:
+    return values[0] if operator == "Bool" else sorted(set(values))
 
 
 def _both(first: Conditions, second: Conditions) -> Conditions:

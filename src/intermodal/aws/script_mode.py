@@ -20,7 +20,7 @@ from intermodal.aws.secrets import check_no_secrets
 from intermodal.errors import UsageError
 
 ARCHIVE = "sourcedir.tar.gz"
-_SKIPPED = {"__pycache__", ".git", ".venv", ".intermodal", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache"}
+SKIPPED = {"__pycache__", ".git", ".venv", ".intermodal", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache"}
 _VALUE_LIMIT, _MOST = 2500, 100
 
 
@@ -105,7 +105,7 @@ def _files(directory: Path) -> list[Path]:
     found = [
         path
         for path in directory.rglob("*")
-        if path.is_file() and not path.is_symlink() and not _SKIPPED & set(path.relative_to(directory).parts)
+        if path.is_file() and not path.is_symlink() and not SKIPPED & set(path.relative_to(directory).parts)
     ]
     return sorted(found, key=lambda path: path.relative_to(directory).as_posix())
 

@@ -1,4 +1,4 @@
-"""What a HyperParameterTuningJob tells while it runs, and leaves at its end: its training jobs, the best one's model."""
+"""What a HyperParameterTuningJob tells while it runs, and leaves: its training jobs, the best one's model."""
 
 from __future__ import annotations
 
