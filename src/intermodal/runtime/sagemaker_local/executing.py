@@ -27,7 +27,7 @@ class Execution:
         mounts: Path in the container → folder of this machine.
         hostname: Its name, such as "algo-1".
         hosts: All host names of the job, its own among them.
-        directory: Working directory; the image's own by default.
+        directory: Working directory where a folder stands for the image; a real one has its own.
         network: Whether it may reach anything beside itself.
         port: Port on which it serves, as it sees it; 0 for none.
     """

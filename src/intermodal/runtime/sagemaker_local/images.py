@@ -10,7 +10,7 @@ from pathlib import Path
 
 # "…/intermodal/torch:1.0", below a registry or not, by tag or digest.
 ENTRY_POINT = ("python3", "-m", "intermodal")  # of the family that serves
-_OURS = re.compile(r"(?:.+/)?intermodal[/-]([a-z]+)(?:[:@].*)?")
+_OURS = re.compile(r"(?:.+/)?intermodal[/-]([a-z]+)([:@].*)?")
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,22 @@ class Images:
         """Let a folder stand for an image."""
         self._folders[reference] = folder
 
+    def mapped(self, reference: str) -> bool:
+        """Whether somebody said that a folder stands for the image."""
+        return reference in self._folders
+
     def find(self, reference: str) -> ImageFolder | None:
         """What stands for an image; None when nothing does."""
         folder = self._folders.get(reference)
         if folder is not None:
             return ImageFolder((folder.absolute() / "bin",))
-        if _OURS.fullmatch(reference):
+        if own_name(reference):
             kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
             return ImageFolder((Path(sys.executable).parent,), kept, ENTRY_POINT)
         return None
+
+
+def own_name(reference: str) -> str:
+    """One of intermodal's own images without its registry, such as "intermodal/torch:0.1.0"; empty for others."""
+    match = _OURS.fullmatch(reference)
+    return f"intermodal/{match.group(1)}{match.group(2) or ''}" if match else ""
