@@ -94,6 +94,17 @@ class Job(ABC):
     def describe(self) -> dict[str, Any]:
         """The answer of Describe."""
 
+    @classmethod
+    def arn_of(cls, service: Service, name: str, request: dict[str, Any]) -> str:
+        """The ARN of a job to be made.
+
+        Args:
+            service: The service.
+            name: Its name.
+            request: The request that makes it.
+        """
+        return service.arn(f"{cls.arn_part}/{name.lower()}")
+
     @property
     def name(self) -> str:
         """The job's name."""
@@ -236,7 +247,7 @@ class Jobs:
         Raises:
             ApiError: ResourceInUse, the name is taken, by a job that has ended too.
         """
-        arn = self._service.arn(f"{kind.arn_part}/{name.lower()}")
+        arn = kind.arn_of(self._service, name, request)
         with self._lock:
             if (kind.kind, name) in self._jobs:
                 raise ApiError("ResourceInUse", kind.exists or _taken(kind.arn_part))
