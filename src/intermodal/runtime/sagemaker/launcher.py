@@ -19,7 +19,7 @@ from intermodal.runtime.answer import write_executor_output
 from intermodal.runtime.local.launch import Launch, Launcher, vanished
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.job_story import JobStory
-from intermodal.runtime.sagemaker.ownership import is_ours
+from intermodal.runtime.sagemaker.ownership import claim, is_ours
 from intermodal.runtime.sagemaker.planning import plan_of, remember, remembered
 from intermodal.runtime.sagemaker.results import outcome_of, usable_outcome
 from intermodal.store.locate import open_store
@@ -143,6 +143,8 @@ class Jobs(Launcher):
             for staged in rendered.staged_files:
                 store.write(staged.key, staged.content)
             job = Job(kind, rendered.name)
+            if find_job(self._calls, kind, job.name) is None:
+                claim(self.place.store, job.name, plan.run_id)
             self._remember(job)  # before it is asked for: whoever is interrupted now must know what to stop
             try:
                 job.description, created = create_or_adopt(self._calls, kind, request)
@@ -168,7 +170,9 @@ class Jobs(Launcher):
             return usable_outcome(self.place.store, job.name) is not None
         if status != IN_PROGRESS:
             return False
-        job.ours = is_ours(self._calls, job.kind, job.description or {}, plan.run_id, self._settings.runs)
+        job.ours = is_ours(self.place.store, job.name, plan.run_id, self._settings.runs)
+        if job.ours:
+            claim(self.place.store, job.name, plan.run_id)
         return True
 
     def _note(self, job: Job, launch: Launch, *, created: bool) -> None:

@@ -1,48 +1,62 @@
-"""Whose a running job is: a job is stopped by whoever started it, or by nobody's successor."""
+"""Whose a running job is: a job is stopped by the run that asked for it, or by the successor of a run that died.
+
+It stands in the store beside the job's other files: a job's own description may not name the run, and not
+every service lists the tags of a running job.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
-from intermodal.aws.calls import Calls, Refused
-from intermodal.aws.job_kinds import JobKind
-from intermodal.aws.tags import MACHINE, RUN
 from intermodal.core.attempt import machine_mark, process_alive
 from intermodal.runtime.record import RUNNING, load_record
+from intermodal.runtime.sagemaker.job_files import job_prefix
+from intermodal.store.locate import open_store
 
 
-def is_ours(calls: Calls, kind: JobKind, description: dict[str, Any], run_id: str, runs: Path) -> bool:
+def claim(store: str, job: str, run_id: str) -> None:
+    """Note that a job is this run's, before it is asked for.
+
+    Args:
+        store: Root of the artifact store.
+        job: The job's name.
+        run_id: The run.
+
+    Raises:
+        StoreFailed: The store did not answer.
+    """
+    text = json.dumps({"run": run_id, "machine": machine_mark()})
+    open_store(store).write(_key(job), text.encode())
+
+
+def is_ours(store: str, job: str, run_id: str, runs: Path) -> bool:
     """Whether a job that was found running is this run's to stop.
 
     Args:
-        calls: SageMaker.
-        kind: The job's kind.
-        description: As AWS describes it.
+        store: Root of the artifact store.
+        job: The job's name.
         run_id: This run.
         runs: Where this machine's runs are recorded.
 
     Returns:
         True for this run's own, and for one whose run died on this machine.
+
+    Raises:
+        StoreFailed: The store did not answer.
     """
-    tags = tags_of(calls, str(description.get(f"{kind.prefix}Arn", "")))
-    owner = tags.get(RUN, "")
-    if owner == run_id:
-        return True
-    return tags.get(MACHINE, "") == machine_mark() and not _is_alive(owner, runs)
-
-
-def tags_of(calls: Calls, arn: str) -> dict[str, str]:
-    """Tags of a resource; none where they may not be read.
-
-    Args:
-        calls: SageMaker.
-        arn: The resource.
-    """
+    content = open_store(store).read(_key(job))
     try:
-        return {item["Key"]: item["Value"] for item in calls.pages("ListTags", "Tags", ResourceArn=arn)}
-    except Refused:
-        return {}
+        owner = json.loads(content) if content else {}
+    except ValueError:
+        owner = {}
+    if owner.get("run") == run_id:
+        return True
+    return owner.get("machine") == machine_mark() and not _is_alive(str(owner.get("run", "")), runs)
+
+
+def _key(job: str) -> str:
+    return f"{job_prefix(job)}/owner.json"
 
 
 def _is_alive(owner: str, runs: Path) -> bool:
