@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from intermodal.aws.athena import Query, query_request, workgroup_request
-from intermodal.aws.data_settings import AthenaSettings
+from intermodal.aws.client import find_place
+from intermodal.aws.data_settings import AthenaSettings, athena_settings
+from intermodal.aws.glue import ensure_database
 from intermodal.aws.request import Place, Request
-from intermodal.aws.sending import answered, send
-from intermodal.aws.settings import SageMakerSettings
+from intermodal.aws.sending import answered, holds, send
+from intermodal.aws.settings import SageMakerSettings, sagemaker_settings
+from intermodal.core.config import load_settings
 from intermodal.errors import DataRejected, RuntimeFailed
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ class Athena:
         name = self.athena.workgroup
         found = answered(Request("athena", "GetWorkGroup", {"WorkGroup": name}), self.settings)["WorkGroup"]
         wanted = workgroup_request(self.athena, self.place).parameters["Configuration"]
-        if not _holds(found.get("Configuration", {}), wanted):
+        if not holds(found.get("Configuration", {}), wanted):
             answered(workgroup_request(self.athena, self.place, update=True), self.settings)
 
     def run(self, query: Query) -> Execution:
@@ -149,6 +152,21 @@ class Athena:
             pause = min(pause * 1.5, self.settings.poll)
 
 
+def open_athena() -> Athena:
+    """Athena as the settings in force say; the workgroup and the database are made when they are not there.
+
+    Raises:
+        UsageError: The settings are wrong.
+        RuntimeFailed: AWS did not answer, or refused.
+    """
+    settings = load_settings()
+    sagemaker = sagemaker_settings(settings)
+    athena = Athena(athena_settings(settings), sagemaker, find_place(sagemaker))
+    athena.ensure_workgroup()
+    ensure_database(athena.athena.database, sagemaker)
+    return athena
+
+
 def typed(names: list[str], kinds: list[str], rows: list[list[str | None]]) -> pa.Table:
     """Athena's answers, which are all text, as Arrow.
 
@@ -225,10 +243,3 @@ def _failure(query: Query, found: dict[str, Any]) -> RuntimeFailed | DataRejecte
         expected="a query that succeeds",
         next_step=f"its text began: {query.sql[:160]}",
     )
-
-
-def _holds(found: Any, wanted: Any) -> bool:
-    """Whether everything wanted stands in what was found."""
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(_holds(found.get(key), value) for key, value in wanted.items())
-    return bool(found == wanted)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from intermodal.aws.request import Request
-from intermodal.aws.sending import answered, send
+from intermodal.aws.sending import answered, holds, send
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.aws.sql import glue_name
 from intermodal.errors import DataRejected, RuntimeFailed
@@ -240,8 +240,7 @@ def ensure_table(table: Table, settings: SageMakerSettings) -> None:
     if send(table_request(table), settings, accept=(_EXISTS,)) is not None:
         return
     found = find_table(table.database, table.name, settings) or {}
-    wanted = table.to_input()
-    if any(found.get(key) != value for key, value in wanted.items()):
+    if not holds(found, table.to_input()):
         answered(table_request(table, update=True), settings)
 
 

@@ -37,3 +37,17 @@ def send(request: Request, settings: SageMakerSettings, accept: tuple[str, ...] 
 def answered(request: Request, settings: SageMakerSettings) -> dict[str, Any]:
     """The answer to a request of which no error is acceptable; as `send` otherwise."""
     return send(request, settings) or {}
+
+
+def holds(found: Any, wanted: Any) -> bool:
+    """Whether everything wanted stands in what AWS answered, which always says more.
+
+    Args:
+        found: What AWS said.
+        wanted: What a request would say.
+    """
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(holds(found.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(holds, found, wanted))
+    return bool(found == wanted)

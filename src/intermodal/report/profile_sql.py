@@ -110,7 +110,11 @@ def _completeness(table: str, columns: Mapping[str, str]) -> str:
         parts.append(f"sum(CASE WHEN {quoted} IS NULL THEN 1 ELSE 0 END) AS null_{index}")
         if kind == "string":
             parts.append(f"sum(CASE WHEN regexp_like({quoted}, {blank}) THEN 1 ELSE 0 END) AS blank_{index}")
-    parts += ["min(review_date) AS first_day", "max(review_date) AS last_day", "count(DISTINCT customer_id) AS customers"]
+    parts += [
+        "min(review_date) AS first_day",
+        "max(review_date) AS last_day",
+        "count(DISTINCT customer_id) AS customers",
+    ]
     listed = ",\n  ".join(parts)
     return f"SELECT\n  {listed}\nFROM {table}"
 

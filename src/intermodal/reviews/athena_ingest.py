@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from intermodal.aws.athena import MOST_PARTITIONS, create_table_as, query_of
 from intermodal.aws.athena_queries import Athena, Execution
-from intermodal.aws.glue import PARQUET, Table, ensure_database, ensure_table, find_table
+from intermodal.aws.glue import PARQUET, Table, ensure_table, find_table
 from intermodal.aws.objects import listed
 from intermodal.core.events import log_progress
 from intermodal.errors import StoreFailed
@@ -45,7 +45,7 @@ class AthenaIngest:
     """One ingestion through Athena.
 
     Args:
-        athena: Athena in its workgroup.
+        athena: Athena in its workgroup, with its database.
         limits: What is tolerated.
     """
 
@@ -67,8 +67,6 @@ class AthenaIngest:
             RuntimeFailed: Athena, Glue or S3 refused, or did not answer.
         """
         check_limits(self._limits)
-        self._athena.ensure_workgroup()
-        ensure_database(self._athena.athena.database, self._athena.settings)
         source = source_table(files, self._athena)
         ensure_table(source.table, self._athena.settings)
         log_progress(1, 4, "queries", "source in the catalogue")

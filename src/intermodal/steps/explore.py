@@ -13,6 +13,7 @@ def explore(
     metrics: Output[Metrics],
     notes: Output[Markdown],
     top: int = 10,
+    engine: str = "local",
 ) -> None:
     """Profile the reviews: ratings, categories, years, lengths, helpful votes, products, gaps.
 
@@ -23,6 +24,8 @@ def explore(
         metrics: Rows, mean rating, share of verified purchases, median words.
         notes: The same with the ratings and categories, as Markdown.
         top: Number of most reviewed products, and of categories listed by name; from 1.
+        engine: "local", or "athena": the questions are asked as SQL over a table of the Glue catalogue; the answers
+            are the same, but that Athena counts customers exactly, where the local engine estimates.
     """
     import json
     import os
@@ -32,12 +35,12 @@ def explore(
     from intermodal.report.kfp_visuals import write_page
     from intermodal.report.notes import profile_notes
     from intermodal.report.page import build_profile_page
-    from intermodal.report.profiling import profile_reviews
+    from intermodal.report.profile_engines import profile_with
 
     if top < 1:
         raise UsageError("top must be at least 1", seen=top, expected="1 or more", next_step="explore --top 10")
     log_progress(0, 1, "scans", "counting")
-    found = profile_reviews(reviews.path, top)
+    found = profile_with(engine, reviews.path, top, reviews.uri, reviews.metadata)
     os.makedirs(profile.path, exist_ok=True)
     with open(os.path.join(profile.path, "profile.json"), "w", encoding="utf-8", newline="\n") as file:
         json.dump(found, file, indent=1, ensure_ascii=False, allow_nan=False)

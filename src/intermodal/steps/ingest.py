@@ -15,6 +15,7 @@ def ingest(
     file_format: str = "",
     max_quarantined: float = 0.05,
     max_line_bytes: int = 1048576,
+    engine: str = "local",
 ) -> None:
     """Read reviews (TSV, CSV, JSON lines, Parquet; file, folder, glob, S3) into Parquet, losing no row.
 
@@ -27,13 +28,17 @@ def ingest(
             S3 takes its endpoint from AWS_ENDPOINT_URL and credentials from the usual places.
         file_format: tsv, csv, jsonl or parquet, for all files; seen from name and content when empty.
         max_quarantined: Largest share of rows, from 0 to 1, that may be quarantined before the data is rejected.
-        max_line_bytes: Longer lines are quarantined, without being held in memory.
+        max_line_bytes: Longer lines are quarantined, without being held in memory; Athena has its own limit.
+        engine: "local", or "athena": the source goes to S3 and into the Glue catalogue, and Athena does the work;
+            for TSV alone. The rows are the same, in the order of their review_id.
     """
-    from intermodal.reviews.ingest import Limits, ingest_reviews
+    from intermodal.reviews.engines import ingest_with
+    from intermodal.reviews.ingest import Limits
     from intermodal.reviews.sources import choose_files
 
     files = choose_files(source, raw.path if raw is not None else "")
-    account = ingest_reviews(files, reviews.path, quarantine.path, Limits(max_quarantined, max_line_bytes, file_format))
+    limits = Limits(max_quarantined, max_line_bytes, file_format)
+    account, facts = ingest_with(engine, files, reviews.path, quarantine.path, limits)
     stars = {str(star): count for star, count in sorted(account.stars.items())}
     reasons = dict(sorted(account.reasons.items()))
     reviews.metadata.update(
@@ -43,6 +48,7 @@ def ingest(
         stars=stars,
         categories=account.categories,
         files=len(account.files),
+        **facts,
     )
     quarantine.metadata.update(rows=account.rows_quarantined, reasons=reasons)
     metrics.log_metric("rows_in", account.rows_in)
