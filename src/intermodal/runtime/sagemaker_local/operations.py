@@ -29,6 +29,7 @@ _MODULES = (
     "transform",
     "model_packages",
     "monitoring",
+    "pipelines",
 )
 _KNOWN: dict[tuple[str, str], Operation] = {}
 _ROUTES: list[tuple[str, str, Route]] = []
