@@ -6,11 +6,15 @@ from there too, and holds the whole name, so that `loss` is never found in `val_
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from intermodal.core.metric_lines import metric_pattern
 from intermodal.core.step import StepSpec
 
 LIMIT = 40  # definitions in a job, by SageMaker
 _NAME_LIMIT, _REGEX_LIMIT = 255, 500
+PATTERNS_PARAMETER = "metric_patterns"
 _SCORES = ("validation_accuracy", "validation_loss", "validation_qwk")
 # What the catalogue's training steps tell while they train.
 REPORTED = {
@@ -30,13 +34,16 @@ def metric_definition(name: str) -> dict[str, str]:
     return {"Name": name, "Regex": metric_pattern(name)}
 
 
-def metric_definitions(spec: StepSpec) -> list[dict[str, str]]:
+def metric_definitions(spec: StepSpec, parameters: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
     """The definitions of what a step reports, within SageMaker's limit of 40.
 
     Args:
         spec: A training step; one that is not of the catalogue gets the names that training steps mostly use.
+        parameters: Its parameters: a script's `metric_patterns` names what the script prints.
     """
-    return definitions_of(REPORTED.get(spec.name, COMMON))
+    own = (parameters or {}).get(PATTERNS_PARAMETER)
+    told = tuple(own) if isinstance(own, dict) else ()
+    return definitions_of(told + REPORTED.get(spec.name, () if told else COMMON))
 
 
 def definitions_of(names: tuple[str, ...]) -> list[dict[str, str]]:

@@ -75,7 +75,7 @@ def _algorithm(plan: TaskPlan, *, script: bool) -> dict[str, Any]:
     return {
         "TrainingImage": job_image(plan),
         "TrainingInputMode": plan.job.input_mode,
-        "MetricDefinitions": metric_definitions(plan.spec),
+        "MetricDefinitions": metric_definitions(plan.spec, plan.parameters),
         **({} if script else own),
     }
 

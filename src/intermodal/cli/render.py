@@ -38,9 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.on not in _RUNTIMES:
         raise UsageError("this runtime is sent no requests", seen=options.on, expected=", ".join(_RUNTIMES[:2]))
     if options.on == "kubeflow":
-        from intermodal.cli.compile import main as compile_main
-
-        return compile_main([options.pipeline, "--with-config"])
+        print(_kubeflow(options.pipeline, as_json=options.json))
+        return 0
     name, tasks = _rendered(options)
     if options.json:
         print(json.dumps(_as_json(name, tasks), indent=1))
@@ -62,6 +61,23 @@ def _parser() -> argparse.ArgumentParser:
         "--place", action="append", default=[], metavar="STEP=RUNTIME", help="one step elsewhere; repeatable"
     )
     return parser
+
+
+def _kubeflow(reference: str, *, as_json: bool) -> str:
+    """What `--on kubeflow` uploads: KFP's IR, as `compile --with-config` writes it."""
+    from intermodal.core.config import load_settings
+    from intermodal.runtime.compiled import locked_images
+    from intermodal.runtime.kubeflow.render import render
+    from intermodal.runtime.kubeflow.settings import kubeflow_settings
+    from intermodal.runtime.pipeline import load_pipeline
+
+    made = render(load_pipeline(reference), kubeflow_settings(load_settings()), locked_images())
+    if not as_json:
+        return made.yaml.rstrip("\n")
+    import yaml
+
+    told = {"pipeline": made.name, "version": made.version, "documents": list(yaml.safe_load_all(made.yaml))}
+    return json.dumps(told, indent=1)
 
 
 def _rendered(options: argparse.Namespace) -> tuple[str, list[TaskRequests]]:

@@ -100,6 +100,12 @@ def test_a_metric_is_found_in_its_own_lines_alone(name, other, value):
             assert text == name or re.search(definition["Regex"], foreign) is None
 
 
+def test_a_script_says_itself_what_it_prints():
+    made = metric_definitions(TRAINING, {"metric_patterns": {"train:error": "error=(.*)"}})
+    assert [item["Name"] for item in made] == ["train:error"]
+    assert metric_definitions(TRAINING, {"metric_patterns": "none"}) == metric_definitions(TRAINING)
+
+
 def test_definitions_stay_within_sagemakers_forty():
     assert len(definitions_of(tuple(f"metric_{number}" for number in range(60)))) == 40
     assert definitions_of(("x" * 300, "short", "short")) == definitions_of(("short",))

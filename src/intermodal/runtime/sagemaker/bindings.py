@@ -125,14 +125,26 @@ def _selected(value: Value, selector: str) -> Value:
 
 
 def _filled(value: Value, values: Mapping[str, Value]) -> Value:
-    """A text that KFP pieces together from other inputs of the same task."""
-    if not value.known or not isinstance(value.value, str):
+    """A value that KFP pieces together from other inputs of the same task, in a text or within a list."""
+    if not value.known:
         return value
-    names = _TEMPLATE.findall(value.value)
-    parts = [values.get(name, Value(known=False)) for name in names]
-    if not all(part.known for part in parts):
+    names = _TEMPLATE.findall(json.dumps(value.value).replace('\\"', '"')) if value.value is not None else []
+    if not all(values.get(name, Value(known=False)).known for name in names):
         return Value(known=False)
-    return Value(_TEMPLATE.sub(lambda found: _as_text(values[found[1]].value), value.value))
+    return Value(_pasted(value.value, values))
+
+
+def _pasted(value: Any, values: Mapping[str, Value]) -> Any:
+    if isinstance(value, dict):
+        return {key: _pasted(item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_pasted(item, values) for item in value]
+    if not isinstance(value, str):
+        return value
+    whole = _TEMPLATE.fullmatch(value)
+    if whole is not None:  # the value itself, of its own type
+        return values[whole[1]].value
+    return _TEMPLATE.sub(lambda found: _as_text(values[found[1]].value), value)
 
 
 def _as_text(value: Any) -> str:
