@@ -39,8 +39,11 @@ CATALOGUE = {
         "autopilot",
         "choose",
         "register",
+        "package_model",
+        "deploy",
         "drift",
         "batch_predict",
+        "transform",
         "fail",
     )
 }

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from intermodal.text.hub_export import Exported
     from intermodal.text.ngrams import LinearModel
     from intermodal.text.packed_bert import Classifier
+    from intermodal.text.trees_part import TreeModel
 
-_PACKAGES = {"tfidf": ("numpy",), "bert": ("numpy", "torch", "tokenizers", "safetensors")}
+_PACKAGES = {"tfidf": ("numpy",), "trees": ("numpy",), "bert": ("numpy", "torch", "tokenizers", "safetensors")}
 
 
 class ModelWriter:
@@ -45,6 +46,12 @@ class ModelWriter:
         """Add the TF-IDF part."""
         model.save(self._directory)
         self._parts.append("tfidf")
+
+    def add_trees(self, model: TreeModel) -> None:
+        """Add the part of boosted trees."""
+        model.save(self._directory)
+        _copy_code(Path(predictor.__file__).with_name("trees_part.py"), self._directory)
+        self._parts.append("trees")
 
     def add_encoder(self, model: Classifier, tokenizer: Tokenizer, max_seq_length: int) -> None:
         """Add the BERT part.

@@ -42,7 +42,7 @@ class Predictor:
         facts = json.loads((root / FACTS_FILE).read_text(encoding="utf-8"))
         self.labels: list[str] = list(facts["labels"])
         self._ngrams = load_beside("ngrams")
-        self._parts: list[Any] = [_PARTS[name](root, facts, self) for name in facts["parts"]]
+        self._parts: list[Any] = [_part(name)(root, facts, self) for name in facts["parts"]]
         self._combination: dict[str, np.ndarray] | None = None
         if len(self._parts) > 1:
             told = json.loads((root / COMBINATION_FILE).read_text(encoding="utf-8"))
@@ -124,6 +124,11 @@ def _encoder_weights(root: Path, family: str) -> dict[str, Any]:
 
 
 _PARTS = {"tfidf": LinearPart, "bert": NeuralPart}
+
+
+def _part(name: str) -> Any:
+    """The class of a part: one of this file's, or `Part` of the file NAME_part.py beside it."""
+    return _PARTS[name] if name in _PARTS else load_beside(f"{name}_part").Part
 
 
 def load_beside(name: str) -> ModuleType:
