@@ -13,11 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from intermodal.aws.objects import is_there, upload_file
+from intermodal.aws.objects import is_there, upload_file, upload_folder
 from intermodal.aws.settings import SageMakerSettings
 
 NAME = "model.tar.gz"
 _LEFT_OUT = "manifest.json"  # of the artifact; the container serves a plain model directory
+_LAST = "_READY"  # written when all files of a plain model are there
 _DIGITS = 32
 
 
@@ -34,6 +35,11 @@ def archive_uri(store: str, model_uri: str) -> str:
 def mark(uri: str) -> str:
     """A short name for what lies at a URI, for keys of things derived from it."""
     return hashlib.sha256(uri.rstrip("/").encode()).hexdigest()[:_DIGITS]
+
+
+def shipped_uri(store: str, digest: str) -> str:
+    """What a model that lies on this machine is called on S3: after its content, so that it is shipped once."""
+    return f"{store}/models/{digest}"
 
 
 def model_data(uri: str) -> dict[str, Any]:
@@ -83,6 +89,29 @@ def upload_archive(directory: Path, uri: str, settings: SageMakerSettings) -> No
     with tempfile.TemporaryDirectory() as folder:
         write_archive(directory, Path(folder) / NAME)
         upload_file(Path(folder) / NAME, uri, settings)
+
+
+def upload_model(directory: Path, uri: str, store: str, settings: SageMakerSettings, *, plain: bool = False) -> None:
+    """Bring a model to where requests name it.
+
+    Args:
+        directory: The model's directory.
+        uri: Its URI on S3, of which `archive_uri` names the archive.
+        store: Root of the artifact store.
+        settings: `[sagemaker]`.
+        plain: Whether requests name its files and not its archive.
+
+    Raises:
+        RuntimeFailed: S3 refused it, or did not answer.
+    """
+    if not plain:
+        upload_archive(directory, archive_uri(store, uri), settings)
+    elif not is_there(f"{uri}/{_LAST}", settings):
+        upload_folder(directory, uri, settings)
+        with tempfile.TemporaryDirectory() as folder:
+            mark_file = Path(folder) / _LAST
+            mark_file.write_text("\n")
+            upload_file(mark_file, f"{uri}/{_LAST}", settings)
 
 
 def _plain(item: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -51,11 +51,6 @@ def lines_uri(plan: TaskPlan) -> str:
     return f"{plan.place.store}/transform/{mark(plan.inputs['reviews'][0])}/lines/"
 
 
-def output_uri(job: Request) -> str:
-    """Where a job writes its answers, s3://…/."""
-    return str(job.parameters["TransformOutput"]["S3OutputPath"])
-
-
 def _job(plan: TaskPlan, model: str, tags: dict[str, str]) -> Request:
     body = _body(plan, model)
     digest = hashlib.sha256(json.dumps([body, plan.nonce], sort_keys=True).encode()).hexdigest()

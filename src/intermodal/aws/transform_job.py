@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,15 @@ from typing import Any
 
 from intermodal.aws.archives import archive_uri, upload_archive
 from intermodal.aws.calls import Calls, Refused
-from intermodal.aws.job_kinds import COMPLETED, IN_PROGRESS, STOPPING, TRANSFORM
-from intermodal.aws.jobs import create_or_adopt, end_error, stop_job, wait_for_end
+from intermodal.aws.job_kinds import IN_PROGRESS, TRANSFORM
+from intermodal.aws.jobs import stop_job
 from intermodal.aws.objects import is_there, listed, read_object, upload_file, upload_folder
 from intermodal.aws.request import Request, TaskPlan
-from intermodal.aws.transform import lines_uri, output_uri, render
+from intermodal.aws.service_job import ServiceJob
+from intermodal.aws.transform import lines_uri, render
 from intermodal.errors import StepFailed
 
 _READY = "_READY"  # beside the lines' prefix, written after all of them
-_MOST_ATTEMPTS = 20
 
 
 def run_transform(
@@ -48,8 +49,8 @@ def run_transform(
     except Refused as refused:
         if "already exist" not in refused.seen.lower():
             raise
-    found, job = _followed(calls, plan)
-    return found, _collected(plan, output_uri(job), work / "answers")
+    found = _followed(calls, plan)
+    return found, _collected(plan, str(found["TransformOutput"]["S3OutputPath"]), work / "answers")
 
 
 def _upload_lines(plan: TaskPlan, write_lines: Callable[[Path], None], folder: Path) -> None:
@@ -65,37 +66,25 @@ def _upload_lines(plan: TaskPlan, write_lines: Callable[[Path], None], folder: P
     upload_file(mark, ready, plan.settings)
 
 
-def _followed(calls: Calls, plan: TaskPlan) -> tuple[dict[str, Any], Request]:
-    """Create or adopt the job, and wait for its end. A name that a job ended badly under is never free again."""
-    for attempt in range(plan.attempt, plan.attempt + _MOST_ATTEMPTS):
-        job = render(replace(plan, attempt=attempt))[-1]
-        found, created = create_or_adopt(calls, TRANSFORM, job)
-        if created or TRANSFORM.status(found) not in ("Failed", "Stopped"):
-            break
-    name = job.parameters["TransformJobName"]
-    print(f"transform job {name} {'created' if created else 'adopted'}", flush=True)
-    try:
-        return _waited(calls, plan, name), job
-    except BaseException:
-        if plan.settings.on_interrupt == "cancel":
-            stop_job(calls, TRANSFORM, name)
-        raise
+def _followed(calls: Calls, plan: TaskPlan) -> dict[str, Any]:
+    """Create or adopt the job and wait for its end; stopped when we are told to stop, or when it takes too long."""
 
+    def request(attempt: int) -> Request:
+        return render(replace(plan, attempt=attempt))[-1]
 
-def _waited(calls: Calls, plan: TaskPlan, name: str) -> dict[str, Any]:
-    """Wait for a job's end. AWS's request knows no limit for a transform job: max_runtime is kept here."""
-    found = wait_for_end(calls, TRANSFORM, name, plan.job.max_runtime)
-    if found is None:
-        raise StepFailed(f"the transform job {name} is gone", expected=COMPLETED)
-    if TRANSFORM.status(found) in (IN_PROGRESS, STOPPING):
-        raise StepFailed(
-            f"the transform job {name} took longer than it may",
-            seen=f"{plan.job.max_runtime} s",
-            next_step="give it more time: max_runtime under [sagemaker] or [sagemaker.steps.transform]",
-        )
-    if TRANSFORM.status(found) != COMPLETED:
-        raise end_error(TRANSFORM, name, found)
-    return found
+    job, until = ServiceJob(calls, TRANSFORM, request, plan.place.region), time.monotonic() + plan.job.max_runtime
+
+    def look(found: dict[str, Any]) -> None:
+        # AWS's request knows no limit for a transform job: max_runtime is kept here.
+        if time.monotonic() > until and TRANSFORM.status(found) == IN_PROGRESS:
+            stop_job(calls, TRANSFORM, job.name)
+            raise StepFailed(
+                f"the transform job {job.name} took longer than it may",
+                seen=f"{plan.job.max_runtime} s",
+                next_step="give it more time: max_runtime under [sagemaker] or [sagemaker.steps.transform]",
+            )
+
+    return job.run(look, plan.attempt)
 
 
 def _collected(plan: TaskPlan, uri: str, folder: Path) -> list[Path]:
