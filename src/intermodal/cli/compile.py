@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from intermodal.cli.compile_sagemaker import add_flags, check_flags
+from intermodal.cli.compile_sagemaker import main as compile_sagemaker
 from intermodal.cli.main import new_parser
 from intermodal.errors import UsageError
 
@@ -19,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: The words after the verb.
 
     Returns:
-        0.
+        0; with --start, the exit code of the execution.
 
     Raises:
         UsageError: The pipeline does not compile, or the file cannot be written.
@@ -27,10 +29,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = new_parser("compile")
     parser.add_argument("pipeline", help="a Python file with a @kfp.dsl.pipeline (file.py:name), or a compiled .yaml")
     parser.add_argument("--to", default="kfp", metavar="|".join(TARGETS), help="what to write (default: kfp)")
-    parser.add_argument("-o", "--output", default="", metavar="FILE", help="where to; standard output by default")
+    parser.add_argument(
+        "-o", "--output", "--out", default="", metavar="FILE", help="where to; standard output by default"
+    )
     parser.add_argument("--with-config", action="store_true", help="add what [kubeflow] of intermodal.toml says")
+    add_flags(parser)
     options = parser.parse_args(arguments)
-    _check(options.to, options.output, options.json)
+    check_flags(options)
+    _check(options.to, options.output or options.upsert, options.json)
+    if options.to == "sagemaker-pipeline":
+        return compile_sagemaker(options)
     text, facts = _compiled(options.pipeline, options.to, with_config=options.with_config)
     if not options.output:
         print(text, end="")
@@ -42,11 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _check(target: str, output: str, as_json: bool) -> None:
-    if target == "sagemaker-pipeline":
-        raise UsageError(
-            "SageMaker pipelines are not part of this version", seen=target, expected="kfp or kfp-manifest"
-        )
+def _check(target: str, output: object, as_json: bool) -> None:
     if target not in TARGETS:
         raise UsageError("a pipeline cannot be compiled to this", seen=target, expected=", ".join(TARGETS))
     if as_json and not output:

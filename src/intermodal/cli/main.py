@@ -13,7 +13,7 @@ from intermodal.errors import EXIT_INTERRUPTED, IntermodalError, UsageError
 VERBS = {
     "run": "run a pipeline, and record everything",
     "images": "build the images that steps run in, push them, and record their digests",
-    "compile": "write a pipeline as a file for Kubeflow or kubectl",
+    "compile": "write a pipeline as a file for Kubeflow, kubectl or SageMaker",
     "render": "print what a runtime would be sent, without sending it",
     "plan": "say for every task whether it would run, and why",
     "status": "list runs, or show one",

@@ -63,7 +63,7 @@ def ship_sources(spec: StepSpec, parameters: dict[str, Any], store: str) -> dict
         StoreFailed: The store did not answer.
     """
     return {
-        name: _ship_value(value, store) if name in spec.needs.sources else value for name, value in parameters.items()
+        name: ship_value(value, store) if name in spec.needs.sources else value for name, value in parameters.items()
     }
 
 
@@ -73,9 +73,14 @@ def shipped_name(uri: str, store: str) -> str:
     return f"{SOURCES}/{uri.removeprefix(start)}" if isinstance(uri, str) and uri.startswith(start) else ""
 
 
-def _ship_value(value: Any, store: str) -> Any:
+def ship_value(value: Any, store: str) -> Any:
+    """Bring what a value names on this machine to a store on S3; its URI there, or the value itself.
+
+    Raises:
+        StoreFailed: The store did not answer.
+    """
     if isinstance(value, list):
-        return [_ship_value(item, store) for item in value]
+        return [ship_value(item, store) for item in value]
     if not isinstance(value, str) or not value or "://" in value.removeprefix("file://"):
         return value
     path = Path(value.removeprefix("file://")).expanduser()
