@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+from intermodal.aws.surroundings import PIPELINE_VARIABLE
 from intermodal.core.config import Settings
 from intermodal.core.step import spec_of
 from intermodal.errors import UsageError
@@ -54,17 +55,17 @@ class Beside(Launcher):
     Args:
         inner: Runs processes on this machine.
         engine: The service's name.
+        pipeline: The pipeline's name.
     """
 
     mode = "beside"
 
-    def __init__(self, inner: Launcher, engine: str) -> None:
-        self._inner, self._engine = inner, engine
+    def __init__(self, inner: Launcher, engine: str, pipeline: str) -> None:
+        self._inner, self._variables = inner, {ENGINE_VARIABLE: engine, PIPELINE_VARIABLE: pipeline}
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""
-        environment = {**launch.environment, ENGINE_VARIABLE: self._engine}
-        return self._inner.run(replace(launch, environment=environment))
+        return self._inner.run(replace(launch, environment={**launch.environment, **self._variables}))
 
     def terminate(self) -> None:
         """See `Launcher.terminate`."""
@@ -93,7 +94,7 @@ def placed_launcher(record: RunRecord, settings: Settings, here: Launcher, *, le
     launchers: dict[str, Launcher] = {LOCAL: here}
     for place in sorted(wanted):
         launchers[place] = _open(place)(settings, record, leaves_jobs)
-        launchers[f"{place} {BESIDE}"] = Beside(Subprocess(), place)
+        launchers[f"{place} {BESIDE}"] = Beside(Subprocess(), place, record.pipeline)
 
     def choose(launch: Launch) -> str:
         place = place_of(launch, record)

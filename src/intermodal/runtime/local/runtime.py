@@ -56,9 +56,18 @@ class LocalRuntime(Runtime):
             with hooked(engine.run_step, engine.task_folder, run_command=engine.run_command):
                 return run_pipeline(request.pipeline.spec, request.arguments, engine.folder / "kfp")
 
+        self.check(request)
         record = _first_record(request, self.settings.runs, self.name)
         self.leaves_jobs = request.on_interrupt == "leave"
         return self.conduct(record, work, observer, use_cache=request.use_cache)
+
+    def check(self, request: RunRequest) -> None:
+        """See `Runtime.check`."""
+        if self.name == "sagemaker" or "sagemaker" in request.placements.values():
+            from intermodal.aws.settings import sagemaker_settings
+            from intermodal.runtime.sagemaker.checking import require_acceptable
+
+            require_acceptable(request, self.settings, sagemaker_settings(self.settings), self.name)
 
     def cancel(self, record: RunRecord) -> RunRecord:
         """See `Runtime.cancel`: tell the process that runs it, which stops its tasks in order."""

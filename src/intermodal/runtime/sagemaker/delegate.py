@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from intermodal.aws.surroundings import PIPELINE_VARIABLE
 from intermodal.core.step import spec_of
 from intermodal.errors import Interrupted
 from intermodal.runtime.failure import failure_of
@@ -24,7 +25,6 @@ from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task, look_up, serve
 
 ON_VARIABLE = "INTERMODAL_ON"
-PIPELINE_VARIABLE = "INTERMODAL_PIPELINE"
 
 
 def run_delegated(task: Task) -> Outcome:

@@ -7,10 +7,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from intermodal.aws.billing import billed
 from intermodal.aws.calls import Calls
 from intermodal.aws.client import find_place
 from intermodal.aws.job_kinds import COMPLETED, ENDED, IN_PROGRESS, KINDS, STOPPED, STOPPING, JobKind, page_of
 from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.prices import load_prices
 from intermodal.aws.request import Place, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
@@ -205,6 +207,7 @@ class Jobs(Launcher):
         description, status = job.description or {}, job.kind.status(job.description or {})
         story.finish(description, open_store(self.place.store))
         launch.watch()
+        launch.billed(billed(job.kind.name.lower(), description, load_prices(self._sagemaker.prices)).to_json())
         outcome = outcome_of(self.place.store, job.name)
         if status == COMPLETED and outcome is not None and outcome.state in (SUCCEEDED, CACHED):
             result = remember(launch, outcome)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from intermodal.aws.request import Place, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.cachekey import KeyParts
 from intermodal.core.component import image_of
+from intermodal.core.config import Settings
 from intermodal.core.executor_input import ArtifactReference
 from intermodal.core.step import StepSpec, spec_of
 from intermodal.runtime.compiled import locked_images
@@ -52,11 +54,26 @@ def plan_of(launch: Launch, pipeline: str, sagemaker: SageMakerSettings, place: 
         parameters=parameters,
         inputs=inputs,
         image=image_for(spec, launch.image, sagemaker),
-        settings=sagemaker,
+        settings=with_tracking(spec, sagemaker, task.context.settings),
         place=place,
         nonce=_nonce(launch),
         use_cache=task.context.use_cache and task.given.use_cache,
     )
+
+
+def with_tracking(spec: StepSpec, sagemaker: SageMakerSettings, settings: Settings) -> SageMakerSettings:
+    """The settings, with MLflow's address for the jobs of a step that needs it.
+
+    Args:
+        spec: The step.
+        sagemaker: `[sagemaker]`.
+        settings: Where things live; `placing.is_reachable` was asked before.
+    """
+    if "mlflow" not in spec.needs.capabilities:
+        return sagemaker
+    told = {"MLFLOW_TRACKING_URI": settings.tracking_uri, "MLFLOW_EXPERIMENT_NAME": settings.experiment}
+    job = sagemaker.job_of(spec.name)
+    return replace(sagemaker, steps={**sagemaker.steps, spec.name: replace(job, env={**told, **job.env})})
 
 
 def _best_uri(item: ArtifactReference) -> str:

@@ -15,6 +15,7 @@ from intermodal.runtime.graph import template_of
 from intermodal.runtime.keys import key_parts
 from intermodal.runtime.pipeline import Pipeline
 from intermodal.runtime.sagemaker.pipeline_plans import BranchPlan, Condition, branch_plans
+from intermodal.runtime.sagemaker.planning import with_tracking
 from intermodal.runtime.sagemaker.render import render_task
 
 NAME = "sagemaker"
@@ -84,6 +85,7 @@ def as_launched(plan: TaskPlan, settings: Settings) -> TaskPlan:
         plan: A plan of `pipeline_plans`.
         settings: Where things live on this machine.
     """
+    plan = replace(plan, settings=with_tracking(plan.spec, plan.settings, settings))
     every_run = bool(plan.spec.injected or plan.spec.needs.still_valid)
     if plan.unknown_inputs or plan.unknown_parameters or every_run:
         return replace(plan, unknown_parameters=plan.unknown_parameters or (_CONTENT,))
