@@ -14,6 +14,7 @@ from intermodal.errors import UsageError
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _GIB = 2**30
+_AGENTS = 0.5  # GiB that a container does not get
 # Families with disks of their own: SageMaker refuses a key for the volume on them.
 _WITH_DISK = re.compile(r"ml\.(g\d\w*|p4d\w*|p5\w*|trn\d\w*|inf\d\w*|[cmr]\d\w*d\w*)\.")
 _WITH_ACCELERATORS = re.compile(r"ml\.(g|p|trn|inf)\d")
@@ -68,7 +69,7 @@ def instance_for(needs: Needs) -> str:
     Raises:
         UsageError: No machine of the table is large enough, or a quantity cannot be read.
     """
-    cpu, memory = quantity(needs.cpu), quantity(needs.memory) / _GIB
+    cpu, memory = quantity(needs.cpu), quantity(needs.memory) / _GIB + _AGENTS
     for item in TABLE:
         if item.cpu >= cpu and item.memory >= memory and bool(item.gpu) == bool(needs.gpu) and item.gpu >= needs.gpu:
             return item.name

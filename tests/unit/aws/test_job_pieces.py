@@ -37,8 +37,9 @@ TRAINING = a_spec(job="training")
         (Needs(), "ml.m5.large"),
         (Needs(cpu="500m", memory="512Mi"), "ml.m5.large"),
         (Needs(cpu="2", memory="12Gi"), "ml.r5.large"),
-        (Needs(cpu="8", memory="32Gi"), "ml.m5.2xlarge"),
-        (Needs(cpu="4", memory="16Gi", gpu=1), "ml.g4dn.xlarge"),
+        (Needs(cpu="2", memory="8Gi"), "ml.r5.large"),
+        (Needs(cpu="8", memory="31Gi"), "ml.m5.2xlarge"),
+        (Needs(cpu="4", memory="14Gi", gpu=1), "ml.g4dn.xlarge"),
         (Needs(cpu="1", memory="1Gi", gpu=2), "ml.g4dn.12xlarge"),
         (Needs(gpu=8), "ml.g5.48xlarge"),
     ],
@@ -49,7 +50,7 @@ def test_the_smallest_machine_that_fits_is_taken(needs, expected):
 
 @given(cpu=st.integers(1, 200), memory=st.integers(1, 900), gpu=st.integers(0, 9))
 def test_a_machine_has_what_was_asked_for_or_none_has(cpu, memory, gpu):
-    fitting = [item for item in TABLE if item.cpu >= cpu and item.memory >= memory and item.gpu >= gpu]
+    fitting = [item for item in TABLE if item.cpu >= cpu and item.memory > memory and item.gpu >= gpu]
     fitting = [item for item in fitting if bool(item.gpu) == bool(gpu)]
     needs = Needs(cpu=str(cpu), memory=f"{memory}Gi", gpu=gpu)
     if fitting:
