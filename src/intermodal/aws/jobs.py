@@ -132,6 +132,7 @@ def end_error(kind: JobKind, name: str, description: dict[str, Any]) -> Intermod
         description: As AWS describes it, at its end.
     """
     secondary, reason = str(description.get("SecondaryStatus", "")), str(description.get("FailureReason", ""))
+    reason = "; ".join(part for part in (str(description.get("ExitMessage", "")), reason) if part)
     what = f"the {kind.name.lower()} job {name}"
     if "MaxRuntimeExceeded" in (secondary, reason) or "MaxRuntimeExceeded" in reason:
         return StepFailed(f"{what} took longer than it may", seen=reason or secondary, next_step=_LONGER)

@@ -26,6 +26,11 @@ def is_training() -> bool:
     return (opt_ml() / "input" / "config" / "hyperparameters.json").is_file()
 
 
+def isolated_output() -> Path:
+    """Where a job without a network leaves what SageMaker is to bring to S3."""
+    return opt_ml() / ("output/data" if is_training() else "processing/output")
+
+
 def job_prefix(job: str) -> str:
     """Key prefix of a job's files in the store."""
     return f"jobs/{job}"

@@ -35,6 +35,7 @@ from intermodal.runtime.sagemaker.job_files import (
     JOB_VARIABLE,
     in_container,
     is_training,
+    isolated_output,
     journal_key,
     opt_ml,
     outcome_key,
@@ -45,6 +46,7 @@ from intermodal.runtime.task import Task, run_task
 from intermodal.store.inputs import URI_KEY
 from intermodal.store.locate import find_manifest, open_store
 
+_KEPT = {"INTERMODAL_CHECKPOINTS": "checkpoints", "INTERMODAL_TENSORBOARD": "output/tensorboard"}
 _LOOK_SECONDS = 0.5
 _PROGRESS_SECONDS = 5.0  # between two lines of progress: CloudWatch is paid by the byte
 _FAILURE_CHARACTERS = 1000  # SageMaker shows 1,024
@@ -66,9 +68,10 @@ def run_job_task(function: Callable[..., Any], given: TaskInput, context: TaskCo
         placed = replace(placed, run_id=job)
         placed.folder.mkdir(parents=True, exist_ok=True)
         os.environ[JOURNAL_VARIABLE] = str(placed.journal)
+        _offer_folders()
         isolated = os.environ.get(ISOLATED_VARIABLE) == "1"
         if isolated:
-            store = str(opt_ml() / "processing" / "output" / "store")
+            store = str(isolated_output() / "store")
             placed = replace(placed, settings=replace(placed.settings, store=store))
         ready = _with_delivered(function, given, placed)
         with _said(placed.journal):
@@ -77,6 +80,13 @@ def run_job_task(function: Callable[..., Any], given: TaskInput, context: TaskCo
         _leave(job, placed, outcome, isolated=isolated)
     print(END_MARK, flush=True)
     return outcome
+
+
+def _offer_folders() -> None:
+    """Tell the step of folders that SageMaker keeps on S3, where the job was given them."""
+    for variable, folder in _KEPT.items():
+        if is_training() and (opt_ml() / folder).is_dir():
+            os.environ.setdefault(variable, str(opt_ml() / folder))
 
 
 @contextlib.contextmanager
@@ -228,7 +238,7 @@ def _leave(job: str, context: TaskContext, outcome: Outcome, *, isolated: bool) 
     journal = context.journal.read_bytes() if context.journal.is_file() else b""
     text = json.dumps(asdict(outcome), indent=1, default=str).encode()
     if isolated:
-        folder = opt_ml() / "processing" / "output"
+        folder = isolated_output()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "journal.jsonl").write_bytes(journal)
         (folder / "outcome.json").write_bytes(text)

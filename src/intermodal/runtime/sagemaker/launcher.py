@@ -20,10 +20,11 @@ from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed
 from intermodal.runtime.answer import write_executor_output
 from intermodal.runtime.local.launch import Launch, Launcher, vanished
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
+from intermodal.runtime.sagemaker.collecting import Ended, collect
 from intermodal.runtime.sagemaker.job_story import JobStory
 from intermodal.runtime.sagemaker.ownership import claim, is_ours
-from intermodal.runtime.sagemaker.planning import plan_of, remember, remembered
-from intermodal.runtime.sagemaker.results import outcome_of, usable_outcome
+from intermodal.runtime.sagemaker.planning import parts_of, plan_of, remember, remembered
+from intermodal.runtime.sagemaker.results import leave_outcome, outcome_of, usable_outcome
 from intermodal.store.locate import open_store
 
 _FIRST_PAUSE = 0.2
@@ -42,6 +43,7 @@ class Job:
         ours: Whether it is for us to stop.
         description: As AWS last described it.
         stopped: Whether it was told to stop here.
+        collects: Whether its outputs are for its follower to publish.
     """
 
     kind: JobKind
@@ -49,6 +51,7 @@ class Job:
     ours: bool = True
     description: dict[str, Any] | None = None
     stopped: bool = False
+    collects: bool = False
 
 
 class Jobs(Launcher):
@@ -144,7 +147,7 @@ class Jobs(Launcher):
             store = open_store(self.place.store)
             for staged in rendered.staged_files:
                 store.write(staged.key, staged.content)
-            job = Job(kind, rendered.name)
+            job = Job(kind, rendered.name, collects=rendered.collects)
             if find_job(self._calls, kind, job.name) is None:
                 claim(self.place.store, job.name, plan.run_id)
             self._remember(job)  # before it is asked for: whoever is interrupted now must know what to stop
@@ -169,7 +172,8 @@ class Jobs(Launcher):
             job.description = wait_for_end(self._calls, job.kind, job.name, _GRACE)
         status = job.kind.status(job.description or {})
         if status == COMPLETED:
-            return usable_outcome(self.place.store, job.name) is not None
+            unread = job.collects and outcome_of(self.place.store, job.name) is None
+            return unread or usable_outcome(self.place.store, job.name) is not None
         if status != IN_PROGRESS:
             return False
         job.ours = is_ours(self.place.store, job.name, plan.run_id, self._settings.runs)
@@ -208,7 +212,7 @@ class Jobs(Launcher):
         story.finish(description, open_store(self.place.store))
         launch.watch()
         launch.billed(billed(job.kind.name.lower(), description, load_prices(self._sagemaker.prices)).to_json())
-        outcome = outcome_of(self.place.store, job.name)
+        outcome = self._outcome(job, plan, launch)
         if status == COMPLETED and outcome is not None and outcome.state in (SUCCEEDED, CACHED):
             result = remember(launch, outcome)
             write_executor_output(launch.task.given, result)
@@ -220,6 +224,17 @@ class Jobs(Launcher):
         if status == COMPLETED:
             return vanished(plan.task, 0)
         return Outcome(FAILED, error=end_error(job.kind, job.name, description).to_json())
+
+    def _outcome(self, job: Job, plan: TaskPlan, launch: Launch) -> Outcome | None:
+        """How the job says its task ended; what it could not publish itself is published now."""
+        told = outcome_of(self.place.store, job.name)
+        description = job.description or {}
+        if told is not None or not job.collects or job.kind.status(description) != COMPLETED:
+            return told
+        ended = Ended(job.name, description, plan, parts_of(launch))
+        outcome = collect(ended, launch.task.context.settings.home)
+        leave_outcome(self.place.store, job.name, outcome)
+        return outcome
 
     def _sleep(self, seconds: float) -> None:
         """Wait, but not when we are told to stop."""

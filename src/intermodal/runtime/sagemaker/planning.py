@@ -110,7 +110,7 @@ def remembered(launch: Launch, store: str) -> Outcome | None:
     off = not (task.context.use_cache and task.given.use_cache) or spec.injected or spec.needs.still_valid
     if off or store == task.context.settings.store:
         return None
-    parts = _parts(launch)
+    parts = parts_of(launch)
     result, why = CacheIndex(open_store(store)).find(parts)
     return serve(task, result, why, began) if result is not None else None
 
@@ -127,7 +127,7 @@ def remember(launch: Launch, outcome: Outcome) -> CachedResult:
     Returns:
         The result.
     """
-    parts, context = _parts(launch), launch.task.context
+    parts, context = parts_of(launch), launch.task.context
     result = CachedResult(parts, outcome.outputs, outcome.values, context.mlflow_run_id, outcome.seconds)
     if not spec_of(launch.task.function).injected and outcome.state == SUCCEEDED:
         again = parts.key == outcome.cache_key or not context.use_cache or not launch.task.given.use_cache
@@ -135,7 +135,8 @@ def remember(launch: Launch, outcome: Outcome) -> CachedResult:
     return result
 
 
-def _parts(launch: Launch) -> KeyParts:
+def parts_of(launch: Launch) -> KeyParts:
+    """What the key of a task is made of, as its launcher has found out."""
     missed = launch.task.context.missed
     return KeyParts.from_json(json.loads(Path(missed).read_text())) if missed else look_up(launch.task)[0]
 
@@ -145,4 +146,4 @@ def _nonce(launch: Launch) -> str:
     task = launch.task
     spec = spec_of(task.function)
     shared = task.context.use_cache and task.given.use_cache and not spec.injected and not spec.needs.still_valid
-    return _parts(launch).key + ("" if shared else f"-{task.context.run_id}-{task.context.task}")
+    return parts_of(launch).key + ("" if shared else f"-{task.context.run_id}-{task.context.task}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from intermodal.errors import IntermodalError
 from intermodal.runtime.outcome import CACHED, SUCCEEDED, Outcome
@@ -25,6 +26,20 @@ def outcome_of(store: str, job: str) -> Outcome | None:
         return Outcome.from_fields(json.loads(content)) if content else None
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def leave_outcome(store: str, job: str, outcome: Outcome) -> None:
+    """Leave the outcome of a job that could not do so itself.
+
+    Args:
+        store: Root of the artifact store.
+        job: The job's name.
+        outcome: How its task ended.
+
+    Raises:
+        StoreFailed: The store did not answer.
+    """
+    open_store(store).write(outcome_key(job), json.dumps(asdict(outcome), indent=1, default=str).encode())
 
 
 def usable_outcome(store: str, job: str) -> Outcome | None:
