@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from intermodal.aws.actions import FOLLOWED, UNSCOPED, actions_of, noun_of, roles_in
+from intermodal.aws.actions import FOLLOWED, NOUNS, UNSCOPED, actions_of, noun_of, roles_in
 from intermodal.aws.client import partition_of
-from intermodal.aws.job_kinds import KINDS
+from intermodal.aws.job_kinds import KINDS, PROCESSING, TRAINING
 from intermodal.aws.policy import Conditions, Policy, Statement, policy_of
 from intermodal.aws.policy_parts import (
     data_key_statements,
@@ -20,6 +20,7 @@ from intermodal.aws.policy_parts import (
 )
 from intermodal.aws.request import Place, Request
 from intermodal.aws.resources import arn, name_pattern, sagemaker_arns
+from intermodal.aws.tags import MANAGED
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 _PASSED_TO = {
@@ -41,6 +42,27 @@ def submitter_policy(requests: list[Request], place: Place, pipeline: str, *, re
     """
     listings = [action for action, why in UNSCOPED.items() if reap and why == "intermodal reap"]
     return policy_of([*_statements(requests, place, pipeline), *_sorted_out("Reap", listings, (), place)])
+
+
+def general_submitter_policy(place: Place) -> Policy:
+    """The policy for training and processing jobs of any pipeline: those that carry our tag, and no others.
+
+    Args:
+        place: The account's places.
+    """
+    made: list[Statement] = list(store_statements(place))
+    for kind in (TRAINING, PROCESSING):
+        resource = (arn(place, "sagemaker", f"{NOUNS[kind.prefix]}/*"),)
+        after = (*(f"sagemaker:{name}" for name in FOLLOWED[kind.create]), "sagemaker:ListTags")
+        create = (f"sagemaker:{kind.create}", "sagemaker:AddTags")
+        made.append(Statement("CreateTagged", create, resource, {"StringEquals": {f"aws:RequestTag/{MANAGED}": ["1"]}}))
+        made.append(Statement("FollowTagged", after, resource, {"StringEquals": {f"aws:ResourceTag/{MANAGED}": ["1"]}}))
+        group = arn(place, "logs", f"log-group:{kind.log_group}")
+        made.append(Statement("LogLines", ("logs:GetLogEvents",), (f"{group}:log-stream:*",)))
+        made.append(Statement("LogStreams", ("logs:DescribeLogStreams",), (f"{group}:*",)))
+    conditions: Conditions = {"StringEquals": {"iam:PassedToService": [SAGEMAKER]}}
+    made.append(Statement("PassRoleToSagemaker", ("iam:PassRole",), (place.role,), conditions))
+    return policy_of(made)
 
 
 def _statements(requests: list[Request], place: Place, pipeline: str) -> Iterator[Statement]:

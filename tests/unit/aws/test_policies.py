@@ -1,4 +1,4 @@
-"""Policies from requests: no more than the requests and what follows them, and nothing that a linter finds fault with."""
+"""Policies from requests: no more than the requests and what follows them, and nothing that a linter faults."""
 
 from __future__ import annotations
 
