@@ -123,25 +123,26 @@ def keys(prefix: str = "") -> list[str]:
 
 
 def training_request(name: str, script: str, **more: Any) -> dict[str, Any]:
-    """A request for a training job that runs a Python script.
+    """A request for a training job that runs a Python script, brought in a channel `code`.
 
     Args:
         name: The job's name.
         script: Python.
-        more: Members of the request; those of AlgorithmSpecification are merged.
+        more: Members of the request; those of AlgorithmSpecification are merged, channels come after `code`.
     """
+    source = {"S3DataType": "S3Prefix", "S3Uri": put(f"code/{name}/main.py", script).rpartition("/")[0]}
+    channels = [{"ChannelName": "code", "DataSource": {"S3DataSource": source}}, *more.pop("InputDataConfig", [])]
     spec = {
         "TrainingImage": IMAGE,
         "TrainingInputMode": "File",
-        "ContainerEntrypoint": ["python", "-c", script],
+        "ContainerEntrypoint": ["python", "-u", "/opt/ml/input/data/code/main.py"],
         **more.pop("AlgorithmSpecification", {}),
     }
-    if not spec["ContainerEntrypoint"]:
-        del spec["ContainerEntrypoint"]
     return {
         "TrainingJobName": name,
         "AlgorithmSpecification": spec,
         "RoleArn": ROLE,
+        "InputDataConfig": channels,
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/output"},
         "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10},
         "StoppingCondition": {"MaxRuntimeInSeconds": 600},
@@ -152,14 +153,32 @@ def training_request(name: str, script: str, **more: Any) -> dict[str, Any]:
 def processing_request(name: str, script: str, **more: Any) -> dict[str, Any]:
     """A request for a processing job that runs a Python script."""
     cluster = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10}
+    uri = put(f"code/{name}/main.py", script).rpartition("/")[0]
+    code = processing_input("code", uri, "/opt/ml/processing/code")
+    command = ["python", "-u", "/opt/ml/processing/code/main.py"]
     return {
         "ProcessingJobName": name,
-        "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["python", "-c", script]},
+        "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": command},
+        "ProcessingInputs": [code, *more.pop("ProcessingInputs", [])],
         "ProcessingResources": {"ClusterConfig": cluster},
         "RoleArn": ROLE,
         "StoppingCondition": {"MaxRuntimeInSeconds": 600},
         **more,
     }
+
+
+def processing_input(name: str, uri: str, path: str, **more: Any) -> dict[str, Any]:
+    """One of ProcessingInputs."""
+    given = {"S3Uri": uri, "LocalPath": path, "S3DataType": "S3Prefix", "S3InputMode": "File", **more}
+    return {"InputName": name, "S3Input": given}
+
+
+def channel(name: str, uri: str, **more: Any) -> dict[str, Any]:
+    """One of InputDataConfig; `more` goes to the source or, where the API has it there, to the channel."""
+    own = ("InputMode", "CompressionType", "RecordWrapperType", "ShuffleConfig", "ContentType")
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, **{key: more[key] for key in more if key not in own}}
+    rest = {key: value for key, value in more.items() if key in own}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, **rest}
 
 
 def ended(name: str, kind: str = "Training") -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 from container_engine import docker
 from local_sagemaker import (  # noqa: F401  fixtures
     OpenSageMaker,
+    channel,
     client,
     ended,
     lines,
@@ -41,10 +42,7 @@ def in_containers(engine: str, open_sagemaker: OpenSageMaker, monkeypatch: pytes
 
 def _training(name: str, script: str, **more: Any) -> dict[str, Any]:
     made = training_request(name, script, **more)
-    made["AlgorithmSpecification"] |= {
-        "TrainingImage": PYTHON,
-        "ContainerEntrypoint": ["python3", "-u", "-c", script],
-    }
+    made["AlgorithmSpecification"]["TrainingImage"] = PYTHON
     return made
 
 
@@ -56,8 +54,7 @@ def test_a_container_has_the_contract_and_leaves_nothing(in_containers: Any, eng
         "print(sorted(os.listdir('/opt/ml')))\n"
         "open('/opt/ml/model/weights', 'w').write('7')\n"
     )
-    channel = {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}}
-    client().create_training_job(**_training("boxed", script, InputDataConfig=[channel]))
+    client().create_training_job(**_training("boxed", script, InputDataConfig=[channel("train", uri)]))
     told = ended("boxed")
     assert told["TrainingJobStatus"] == "Completed", told.get("FailureReason")
     assert lines("boxed")[0] == "hello boxed"
@@ -99,8 +96,8 @@ def test_an_isolated_container_reaches_nothing_and_has_no_credentials(in_contain
         f"try: socket.create_connection(('127.0.0.1', {port}), 2); print('reached')\n"
         "except OSError as error: print('alone')\n"
     )
-    request = processing_request("alone", "")
-    request["AppSpecification"] = {"ImageUri": PYTHON, "ContainerEntrypoint": ["python3", "-c", script]}
+    request = processing_request("alone", script)
+    request["AppSpecification"]["ImageUri"] = PYTHON
     client().create_processing_job(**request, NetworkConfig={"EnableNetworkIsolation": True})
     assert ended("alone", "Processing")["ProcessingJobStatus"] == "Completed"
     assert lines("alone", "ProcessingJobs") == [str(["AWS_DEFAULT_REGION", "AWS_REGION"]), "alone"]

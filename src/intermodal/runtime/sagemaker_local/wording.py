@@ -12,8 +12,8 @@ _TYPE = re.compile(r"Invalid type for parameter ([\w.\[\]]+), value: (.*?), type
 _LIMIT = re.compile(
     r"(?P<path>[^:]+): (?P<seen>[\d.]+)(?P<unit> \w+)?, at (?P<which>most|least) (?P<limit>[\d.]+) expected"
 )
-_PATTERN = re.compile(r"(?P<path>[^:]+): (?P<seen>'.*') does not match (?P<pattern>.*)", re.DOTALL)
-_ENUM = re.compile(r"(?P<path>[^:]+): (?P<seen>'.*') is none of (?P<known>.*)", re.DOTALL)
+_PATTERN = re.compile(r"(?P<path>[^:]+): (?P<seen>['\"].*['\"]) does not match (?P<pattern>.*)", re.DOTALL)
+_ENUM = re.compile(r"(?P<path>[^:]+): (?P<seen>['\"].*['\"]) is none of (?P<known>.*)", re.DOTALL)
 
 
 def refusal(found: list[str]) -> ApiError:
