@@ -44,10 +44,11 @@ def make_application(directory: Path, name: str) -> Any:
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse, Response
 
+    from intermodal.text.model_facts import read_model_facts
     from intermodal.text.predictor_loading import load_predictor
 
     predictor: Any = load_predictor(directory)
-    labels = [str(label) for label in predictor.labels]
+    labels = [str(label) for label in getattr(predictor, "labels", None) or read_model_facts(directory)["labels"]]
     alone = threading.Lock()
     limits = BATCH if os.environ.get(BATCH_VARIABLE, "").lower() == "true" else REAL_TIME
     application = FastAPI(title=f"intermodal: {name}", docs_url=None, redoc_url=None, openapi_url=None)
