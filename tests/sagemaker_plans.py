@@ -18,7 +18,7 @@ IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/intermodal/core@sha256:" +
 def a_spec(inputs: tuple[str, ...] = ("data",), *, job: str = "processing", **fields: Any) -> StepSpec:
     """A step with the given inputs, one output and one plain result."""
     slots = tuple(Slot(name, "system.Dataset") for name in inputs)
-    given = {"name": "count", "target": "steps:count", "summary": "Count.", "needs": Needs(job=job), **fields}
+    given = {"name": "count", "target": "steps:count", "summary": "Count.", "needs": Needs(job=job, parallel="hosts"), **fields}
     return StepSpec(**given, inputs=slots, outputs=(Slot("made", "system.Model"),), return_types={"Output": int})
 
 

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.on not in _RUNTIMES:
         raise UsageError("this runtime is sent no requests", seen=options.on, expected=", ".join(_RUNTIMES[:2]))
     if options.on == "kubeflow":
-        print(_kubeflow(options.pipeline, as_json=options.json))
+        print(_kubeflow(options))
         return 0
     name, tasks = _rendered(options)
     if options.json:
@@ -63,21 +63,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _kubeflow(reference: str, *, as_json: bool) -> str:
-    """What `--on kubeflow` uploads: KFP's IR, as `compile --with-config` writes it."""
+def _kubeflow(options: argparse.Namespace) -> str:
+    """What `--on kubeflow` uploads: KFP's IR, with what pods that delegate are told."""
     from intermodal.core.config import load_settings
+    from intermodal.runtime.base import RunRequest
     from intermodal.runtime.compiled import locked_images
+    from intermodal.runtime.kubeflow.delegation import delegations
     from intermodal.runtime.kubeflow.render import render
     from intermodal.runtime.kubeflow.settings import kubeflow_settings
-    from intermodal.runtime.pipeline import load_pipeline
+    from intermodal.runtime.pipeline import load_pipeline, read_arguments
+    from intermodal.runtime.placements import read_placements
 
-    made = render(load_pipeline(reference), kubeflow_settings(load_settings()), locked_images())
-    if not as_json:
+    settings = load_settings()
+    pipeline = load_pipeline(options.pipeline)
+    placed = read_placements(options.place, options.on, pipeline, settings.extra)
+    request = RunRequest(pipeline, read_arguments(pipeline, options.param), placements=placed)
+    told = delegations(request, settings.extra)
+    made = render(pipeline, kubeflow_settings(settings), locked_images(), delegated=told)
+    if not options.json:
         return made.yaml.rstrip("\n")
     import yaml
 
-    told = {"pipeline": made.name, "version": made.version, "documents": list(yaml.safe_load_all(made.yaml))}
-    return json.dumps(told, indent=1)
+    documents = list(yaml.safe_load_all(made.yaml))
+    return json.dumps({"pipeline": made.name, "version": made.version, "documents": documents}, indent=1)
 
 
 def _rendered(options: argparse.Namespace) -> tuple[str, list[TaskRequests]]:

@@ -100,3 +100,6 @@ def test_kubeflow_is_sent_the_compiled_pipeline(cli):
     assert "pipelineInfo" in said.out
     told = cli("render", REVIEWS, "--on", "kubeflow", "--json").json
     assert told["documents"][0] == next(iter(yaml.safe_load_all(said.out)))
+    delegating = cli("render", REVIEWS, "--on", "kubeflow", "--place", "train_pytorch=sagemaker").out
+    assert delegating.count("INTERMODAL_ON") == 1
+    assert "INTERMODAL_ON" not in said.out

@@ -219,6 +219,14 @@ def test_variables_of_processing_jobs_are_shorter():
         processing(env={"LONG": "x" * 257})
 
 
+def test_several_instances_are_for_steps_that_share_their_work():
+    alone = a_spec(needs=Needs())
+    assert render_job(a_plan(alone)).name
+    assert processing(instances=3)["ProcessingResources"]["ClusterConfig"]["InstanceCount"] == 3  # type: ignore[index]
+    with pytest.raises(UsageError, match="cannot share its work"):
+        render_job(a_plan(alone, JobSettings(instances=2)))
+
+
 def test_sharding_an_input_that_the_step_has_not_is_refused_for_that_step_alone():
     shared = a_plan(job=JobSettings(sharded=["other"]))
     assert render_job(shared).name

@@ -96,6 +96,7 @@ def render_job(plan: TaskPlan) -> RenderedJob:
     """
     check_no_secrets(plan.parameters)
     _check_sharded(plan)
+    _check_instances(plan)
     training = kind_of(plan) == TRAINING
     source = _source(plan, training=training)
     kind = TRAINING_KIND if training else PROCESSING_KIND
@@ -141,6 +142,17 @@ def _check_sharded(plan: TaskPlan) -> None:
             f"[sagemaker.steps.{plan.spec.name}] sharded names an input that the step has not",
             seen=unknown[0],
             expected=", ".join(sorted(names)) or "nothing: the step has no inputs",
+        )
+
+
+def _check_instances(plan: TaskPlan) -> None:
+    """Several machines are for steps that say how they share their work; every one of them would do all of it."""
+    if plan.job.instances > 1 and not (plan.spec.needs.parallel or plan.job.source_dir):
+        raise UsageError(
+            f"step {plan.spec.name} cannot share its work over several instances",
+            seen=f"instances = {plan.job.instances}",
+            expected="instances = 1, or a step with @step(parallel=…)",
+            next_step="set instances under [sagemaker.steps.NAME], for the steps that can",
         )
 
 
