@@ -91,8 +91,12 @@ def _offer_folders() -> None:
 
 @contextlib.contextmanager
 def _home(context: TaskContext) -> Iterator[TaskContext]:
-    """A home directory of the job's own, which goes with it."""
-    with tempfile.TemporaryDirectory(prefix="intermodal-job-", ignore_cleanup_errors=True) as folder:
+    """A home directory of the job's own, which goes with it; on the disk of its store, which moves what it takes."""
+    place = None
+    if os.environ.get(ISOLATED_VARIABLE) == "1":
+        place = isolated_output()
+        place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="intermodal-job-", dir=place, ignore_cleanup_errors=True) as folder:
         settings = replace(context.settings, home=Path(folder))
         yield replace(context, settings=settings, folder=Path(folder) / "task")
 
