@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -34,9 +34,9 @@ class Bill:
     saved_seconds: float = 0.0
     prices: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """The bill as a mapping."""
-        return asdict(self)
+    def to_json(self) -> dict[str, float | str]:
+        """The bill as a task's record keeps it; without `cost_usd` where there is no price."""
+        return {**sum_of([self]), "job": self.job, "kind": self.kind}
 
 
 def billed(kind: str, description: dict[str, Any], prices: PriceTable) -> Bill:

@@ -38,7 +38,12 @@ def main(arguments: Sequence[str]) -> int:
         placements=read_placements(options.place, options.on, pipeline, settings.extra),
         on_interrupt=options.on_interrupt,
         allow_mutable_tags=options.allow_mutable_tags,
+        max_cost=limit_of(options.max_cost),
     )
+    if request.max_cost and "sagemaker" not in (options.on, *request.placements.values()):
+        raise UsageError(
+            "--max-cost is for runs that use SageMaker", seen=f"--on {options.on}", expected="--on sagemaker"
+        )
     observer = observer_for(as_json=options.json, quiet=options.quiet)
     return finish(runtime.run(request, observer), settings, as_json=options.json)
 
@@ -55,6 +60,23 @@ def mode_of(options: argparse.Namespace) -> str:
             "a step in a container cannot be debugged", seen="--debug --containers", expected="one of them"
         )
     return "in-process" if options.debug else "container" if options.containers else "subprocess"
+
+
+def limit_of(text: str) -> float:
+    """The limit of cost that was typed, USD; 0 for none.
+
+    Raises:
+        UsageError: It is no amount above nothing.
+    """
+    if not text:
+        return 0.0
+    try:
+        amount = float(text.removeprefix("$"))
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount < float("inf"):
+        raise UsageError("--max-cost is an amount of USD", seen=text, expected="more than 0, such as 2.50")
+    return amount
 
 
 def add_mode_flags(parser: argparse.ArgumentParser) -> None:
@@ -88,4 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "-p", "--param", action="append", default=[], metavar="NAME=VALUE", help="a pipeline parameter; repeatable"
     )
     add_mode_flags(parser)
+    parser.add_argument(
+        "--max-cost", default="", metavar="USD", help="refuse to start when SageMaker would cost more by estimate"
+    )
     return parser

@@ -122,6 +122,17 @@ class CacheIndex:
         self._store.write(_history(result.parts.target, task), json.dumps(result.parts.to_json()).encode())
         return winner
 
+    def last_seconds(self, target: str, task: str) -> float:
+        """How long a task took when its work was last done; 0 when nothing remembers it.
+
+        Args:
+            target: Its step, "module:function".
+            task: Its name.
+        """
+        parts = self._read_parts(_history(target, task))
+        result = self._load(f"cache/{parts.key}.json") if parts is not None else None
+        return result.seconds if result is not None else 0.0
+
     def _why_missed(self, parts: KeyParts) -> str:
         keys = list(self._store.keys(_history(parts.target, "")))
         known = [old for key in keys if (old := self._read_parts(key)) is not None]

@@ -9,6 +9,7 @@ import pytest
 
 from intermodal.aws.billing import Bill, billed, sum_of
 from intermodal.aws.cost import Remembered, charges_of, dollars, estimate, require_affordable
+from intermodal.aws.instances import TABLE
 from intermodal.aws.prices import KINDS, PriceTable, load_prices
 from intermodal.aws.request import Request
 from intermodal.errors import UsageError
@@ -37,6 +38,9 @@ class TestTheTable:
         assert "public" in table.source
         assert table.hourly("ml.m5.xlarge", "training") == 0.23
         assert "ml.m5.xlarge" in table.hour and table.volume_gb_month > 0
+
+    def test_every_instance_that_a_step_may_be_given_has_a_price(self):
+        assert [item.name for item in TABLE if load_prices().hourly(item.name, "training") is None] == []
 
     def test_larger_instances_of_a_family_never_cost_less(self):
         order = ["medium", "large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "9xlarge", "16xlarge", "18xlarge"]
@@ -219,6 +223,10 @@ class TestBills:
         assert made.cost_usd is None
         assert made.billed_seconds == 20
         assert "cost_usd" not in sum_of([made])
+
+    def test_a_bill_alone_is_written_as_a_sum_of_one(self):
+        told = Bill("a", "training", "ml.x", 1, 10.0, None).to_json()
+        assert told["jobs"] == 1 and told["job"] == "a" and "cost_usd" not in told
 
     def test_several_jobs_of_a_task_are_added_up(self):
         one = Bill("a", "training", "ml.m5.xlarge", 2, 100.0, 0.5)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from intermodal.aws.client import find_place, is_local, region_of
-from intermodal.aws.cost import estimate, require_affordable
+from intermodal.aws.client import find_place, is_local
+from intermodal.aws.cost import require_affordable
 from intermodal.aws.job_images import require_images
-from intermodal.aws.prices import load_prices
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
 from intermodal.runtime.base import RunRequest
+from intermodal.runtime.plan import make_plan
+from intermodal.runtime.sagemaker.cost_plan import estimate_rendered
 from intermodal.runtime.sagemaker.pipeline_plans import pipeline_plans
 from intermodal.runtime.sagemaker.rendered_pipeline import rendered_pipeline
 
@@ -40,5 +41,5 @@ def require_acceptable(request: RunRequest, settings: Settings, sagemaker: SageM
     require_images(plans, replace(sagemaker, allow_mutable_tags=tags), is_local(sagemaker))
     limit = request.max_cost or sagemaker.max_cost
     if limit:
-        requests = [item for found in rendered for item in found.requests]
-        require_affordable(estimate(requests, load_prices(sagemaker.prices), region=region_of(sagemaker)), limit)
+        planned = make_plan(request.pipeline, request.arguments, settings) if request.use_cache else []
+        require_affordable(estimate_rendered(request.pipeline, rendered, planned, settings, sagemaker), limit)
