@@ -126,6 +126,8 @@ def _fetch(prefix: str, manifest: Manifest, copy: Path) -> None:
     partial.mkdir(parents=True)
     try:
         open_store(prefix).fetch("", [item.path for item in manifest.files], partial)
+        # As in a local store: a step that asks what it was given must not be told of files that came later.
+        (partial / MANIFEST_NAME).write_text(manifest.to_json())
         copy.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):  # another task fetched the same: its copy is as good
             os.rename(partial, copy)
