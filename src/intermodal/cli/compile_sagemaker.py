@@ -154,11 +154,11 @@ def _followed(arn: str, calls: Calls) -> Ended:
 
 
 def _told(ended: Ended, definition: Definition, options: argparse.Namespace, facts: dict[str, Any]) -> int:
-    from intermodal.runtime.sagemaker.pipelines.executions import outcomes
+    from intermodal.runtime.sagemaker.pipelines.executions import error_of, outcomes
 
-    error = ended.error
+    made = outcomes(ended, definition.store)
+    error = error_of(ended, made)
     if options.json:
-        made = outcomes(ended, definition.store)
         artifacts = {
             f"{step}.{name}": {"uri": item.uri, "digest": item.digest}
             for step, outcome in made.items()

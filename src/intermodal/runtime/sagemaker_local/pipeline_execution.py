@@ -205,15 +205,16 @@ class _Run:
                 name, hit[1]["properties"], hit[1]["Metadata"], CacheHitResult={"SourcePipelineExecutionArn": hit[0]}
             )
             return
-        run = StepRun(self._service, step, self._execution.name, self._halt)
+
+        def made(arn: str) -> None:
+            self._execution.note(name, Metadata={kind.metadata: {"Arn": arn}})
+
+        run = StepRun(self._service, step, self._execution.name, self._halt, made)
         try:
             properties = run.run(arguments)
         finally:
             self._execution.note(name, AttemptCount=run.attempts)
-        arn = next(
-            (properties[member] for member in (f"{kind.prefix}Arn", f"{step['Type']}Arn") if member in properties), ""
-        )
-        self._done(name, properties, {kind.metadata: {"Arn": arn}}, cache_key=key)
+        self._done(name, properties, self._execution.steps[name]["Metadata"], cache_key=key)
 
     def _done(self, name: str, properties: dict[str, Any], metadata: dict[str, Any], **fields: Any) -> None:
         self._values.steps[name] = properties

@@ -9,6 +9,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from intermodal.runtime.sagemaker.pipelines.step_types import STEP_TYPES, StepType
@@ -50,9 +51,18 @@ class StepRun:
         step: The step of the definition.
         execution: The execution's id.
         stopping: Set when it is to be stopped.
+        made: Told the ARN of what it has made.
     """
 
-    def __init__(self, service: Service, step: dict[str, Any], execution: str, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        service: Service,
+        step: dict[str, Any],
+        execution: str,
+        stopping: threading.Event,
+        made: Callable[[str], None],
+    ) -> None:
+        self._made = made
         self._client = service.client("sagemaker")
         self._step, self._kind, self._execution, self._stopping = step, STEP_TYPES[step["Type"]], execution, stopping
         self.attempts = 0
@@ -96,6 +106,7 @@ class StepRun:
         if self._step["Type"] == "RegisterModel":
             self._group(request)
         answer = self._call(self._kind.create, request)
+        self._made(next(str(value) for name, value in answer.items() if name.endswith("Arn")))
         named = (
             {self._kind.name_member: name}
             if self._kind.name_member

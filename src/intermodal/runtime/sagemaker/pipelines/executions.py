@@ -11,7 +11,7 @@ from typing import Any
 
 from intermodal.aws.calls import Calls, Refused
 from intermodal.aws.service_model import check_request
-from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed, StepFailed
+from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed, StepFailed, from_json
 from intermodal.runtime.outcome import Outcome
 from intermodal.runtime.sagemaker.job_files import outcome_key
 from intermodal.store.locate import open_store
@@ -64,22 +64,33 @@ class Ended:
     reason: str = ""
     steps: tuple[StepState, ...] = field(default=())
 
-    @property
-    def error(self) -> IntermodalError | None:
-        """The error that says why it did not succeed; None when it did."""
-        if self.status == SUCCEEDED:
-            return None
-        failed = [step for step in self.steps if step.status == FAILED]
-        if self.status == STOPPED:
-            return Interrupted("the execution was stopped", seen=self.arn, next_step="start it again, or retry it")
-        if not failed:
-            return RuntimeFailed("the execution failed", seen=self.reason or self.status, expected=SUCCEEDED)
-        first = failed[0]
-        return StepFailed(
-            f"step {first.name} failed",
-            seen=first.reason or self.reason,
-            next_step=f"read the log of the job {first.job}" if first.job else "",
-        )
+
+def error_of(ended: Ended, made: dict[str, Outcome]) -> IntermodalError | None:
+    """The error that says why an execution did not succeed.
+
+    Args:
+        ended: The execution.
+        made: How the tasks behind its steps ended.
+
+    Returns:
+        The failed task's own error where it left one; None when the execution succeeded.
+    """
+    if ended.status == SUCCEEDED:
+        return None
+    if ended.status == STOPPED:
+        return Interrupted("the execution was stopped", seen=ended.arn, next_step="start it again, or retry it")
+    failed = [step for step in ended.steps if step.status == FAILED]
+    for step in failed:
+        if step.name in made and made[step.name].error:
+            return from_json(made[step.name].error)
+    if not failed:
+        return RuntimeFailed("the execution failed", seen=ended.reason or ended.status, expected=SUCCEEDED)
+    first = failed[0]
+    return StepFailed(
+        f"step {first.name} failed",
+        seen=first.reason or ended.reason,
+        next_step=f"read the log of the job {first.job}" if first.job else "",
+    )
 
 
 def start(name: str, arguments: list[dict[str, str]], token: str, calls: Calls) -> str:
