@@ -28,7 +28,11 @@ class S3Store(Store):
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
         self._bucket, _, self._prefix = self.root.removeprefix("s3://").partition("/")
-        self._client = s3_client()
+
+    @property
+    def _client(self) -> Any:
+        """The client for the identity of this moment: credentials are renewed while a process runs."""
+        return s3_client()
 
     def read(self, key: str) -> bytes | None:
         """See `Store.read`."""
@@ -151,6 +155,8 @@ def clear_s3_errors(headline: str) -> Iterator[None]:
         while not isinstance(answer, ClientError) and isinstance(answer.__context__, ClientError | Boto3Error):
             answer = answer.__context__  # what an upload was refused for stands behind the upload's own error
         code = _code(answer) if isinstance(answer, ClientError) else type(answer).__name__
+        if code.startswith("ExpiredToken"):
+            _client.cache_clear()  # whoever asks again does so with what was put in the place of the old ones
         raise StoreFailed(headline, seen=f"{code}: {error}", **_advice(code)) from error
 
 
@@ -163,7 +169,7 @@ def _code(error: Any) -> str:
 
 
 def _advice(code: str) -> dict[str, str]:
-    if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "ExpiredToken", "Forbidden"}:
+    if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "ExpiredToken", "ExpiredTokenException", "Forbidden"}:
         return {
             "expected": "credentials that may use this bucket",
             "next_step": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or the role",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from intermodal.aws.billing import billed
 from intermodal.aws.calls import Calls
@@ -16,7 +18,7 @@ from intermodal.aws.prices import load_prices
 from intermodal.aws.request import Place, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
-from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed
+from intermodal.errors import ArtifactCorrupt, IntermodalError, Interrupted, RuntimeFailed, StoreFailed
 from intermodal.runtime.answer import write_executor_output
 from intermodal.runtime.local.launch import Launch, Launcher, vanished
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
@@ -27,6 +29,7 @@ from intermodal.runtime.sagemaker.planning import parts_of, plan_of, remember, r
 from intermodal.runtime.sagemaker.results import leave_outcome, outcome_of, usable_outcome
 from intermodal.store.locate import open_store
 
+Answer = TypeVar("Answer")
 _FIRST_PAUSE = 0.2
 _GRACE = 240.0  # SageMaker gives a container 120 s after SIGTERM, and needs time around it
 _CREATED_LATE = 3.0  # how long a job may take to appear whose creation was interrupted
@@ -95,10 +98,10 @@ class Jobs(Launcher):
         if self._stopped.is_set():
             return vanished(launch.task.context.task, None)
         began = time.monotonic()
-        known = remembered(launch, self.place.store)
+        known = self._patiently(partial(remembered, launch, self.place.store))
         if known is not None:
             return known
-        plan = plan_of(launch, self._pipeline, self._sagemaker, self.place)
+        plan = self._patiently(partial(plan_of, launch, self._pipeline, self._sagemaker, self.place))
         job = self._submitted(plan, launch)
         try:
             outcome = self._followed(job, plan, launch)
@@ -146,10 +149,10 @@ class Jobs(Launcher):
             kind = KINDS[request.operation]
             store = open_store(self.place.store)
             for staged in rendered.staged_files:
-                store.write(staged.key, staged.content)
+                self._patiently(partial(store.write, staged.key, staged.content))
             job = Job(kind, rendered.name, collects=rendered.collects)
             if find_job(self._calls, kind, job.name) is None:
-                claim(self.place.store, job.name, plan.run_id)
+                self._patiently(partial(claim, self.place.store, job.name, plan.run_id))
             self._remember(job)  # before it is asked for: whoever is interrupted now must know what to stop
             try:
                 job.description, created = create_or_adopt(self._calls, kind, request)
@@ -178,7 +181,7 @@ class Jobs(Launcher):
             return False
         job.ours = is_ours(self.place.store, job.name, plan.run_id, self._settings.runs)
         if job.ours:
-            claim(self.place.store, job.name, plan.run_id)
+            self._patiently(partial(claim, self.place.store, job.name, plan.run_id))
         return True
 
     def _note(self, job: Job, launch: Launch, *, created: bool) -> None:
@@ -209,12 +212,12 @@ class Jobs(Launcher):
     def _ended(self, job: Job, plan: TaskPlan, launch: Launch, story: JobStory) -> Outcome:
         """What a job's end means for its task."""
         description, status = job.description or {}, job.kind.status(job.description or {})
-        story.finish(description, open_store(self.place.store))
+        self._patiently(partial(story.finish, description, open_store(self.place.store)))
         launch.watch()
         launch.billed(billed(job.kind.name.lower(), description, load_prices(self._sagemaker.prices)).to_json())
-        outcome = self._outcome(job, plan, launch)
+        outcome = self._patiently(partial(self._outcome, job, plan, launch))
         if status == COMPLETED and outcome is not None and outcome.state in (SUCCEEDED, CACHED):
-            result = remember(launch, outcome)
+            result = self._patiently(partial(remember, launch, outcome))
             write_executor_output(launch.task.given, result)
             return outcome
         if outcome is not None and outcome.state == FAILED and outcome.error:
@@ -235,6 +238,20 @@ class Jobs(Launcher):
         outcome = collect(ended, launch.task.context.settings.home)
         leave_outcome(self.place.store, job.name, outcome)
         return outcome
+
+    def _patiently(self, work: Callable[[], Answer]) -> Answer:
+        """Ask the store as patiently as SageMaker is asked; all that is asked of it may be asked twice."""
+        until, pause = time.monotonic() + self._sagemaker.patience, _FIRST_PAUSE
+        while True:
+            try:
+                return work()
+            except ArtifactCorrupt:
+                raise
+            except StoreFailed:
+                if time.monotonic() + pause > until:
+                    raise
+            self._sleep(pause)
+            pause = min(2 * pause, self._sagemaker.poll)
 
     def _sleep(self, seconds: float) -> None:
         """Wait, but not when we are told to stop."""
