@@ -13,6 +13,15 @@ from intermodal.errors import StoreFailed
 from intermodal.store.base import Store
 
 _ABSENT = {"NoSuchKey", "404", "NotFound"}
+_REFUSED = {
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AccessDenied",
+    "403",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "Forbidden",
+}
 _TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 
 
@@ -169,7 +178,7 @@ def _code(error: Any) -> str:
 
 
 def _advice(code: str) -> dict[str, str]:
-    if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "ExpiredToken", "ExpiredTokenException", "Forbidden"}:
+    if code in _REFUSED:
         return {
             "expected": "credentials that may use this bucket",
             "next_step": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or the role",

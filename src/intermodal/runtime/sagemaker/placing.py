@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from intermodal.aws.settings import sagemaker_settings
@@ -20,6 +21,8 @@ def jobs_launcher(settings: Settings, record: RunRecord, leaves_jobs: bool) -> L
         leaves_jobs: Whether running jobs are left alone when the run is told to stop.
     """
     sagemaker = sagemaker_settings(settings)
+    if sagemaker.profile:
+        os.environ.setdefault("AWS_PROFILE", sagemaker.profile)  # the store's clients know no settings
     if settings.store.startswith("s3://") and not sagemaker.store:
         sagemaker = replace(sagemaker, store=settings.store)
     return Jobs(settings, sagemaker, record.pipeline, leave=leaves_jobs or sagemaker.on_interrupt == "leave")

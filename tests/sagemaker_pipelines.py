@@ -1,0 +1,16 @@
+"""Pipelines for tests on a local SageMaker."""
+
+from kfp import dsl
+
+from intermodal.core.component import component
+
+
+@dsl.pipeline(name="adding")
+def adding(seed: int, marks: str = "", seconds: float = 0.0):
+    numbers = component("sagemaker_steps:count")(seed=seed, marks=marks, seconds=seconds)
+    component("sagemaker_steps:add_up")(numbers=numbers.outputs["numbers"], marks=marks, seconds=seconds)
+
+
+@dsl.pipeline(name="counting")
+def counting(seed: int, marks: str = "", seconds: float = 0.0):
+    component("sagemaker_steps:count")(seed=seed, marks=marks, seconds=seconds)
