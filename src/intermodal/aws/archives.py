@@ -18,6 +18,7 @@ from intermodal.aws.settings import SageMakerSettings
 
 NAME = "model.tar.gz"
 _LEFT_OUT = "manifest.json"  # of the artifact; the container serves a plain model directory
+_REFERENCE = "reference.json"
 _LAST = "_READY"  # written when all files of a plain model are there
 _DIGITS = 32
 
@@ -35,6 +36,11 @@ def archive_uri(store: str, model_uri: str) -> str:
 def mark(uri: str) -> str:
     """A short name for what lies at a URI, for keys of things derived from it."""
     return hashlib.sha256(uri.rstrip("/").encode()).hexdigest()[:_DIGITS]
+
+
+def reference_beside(archive: str) -> str:
+    """Where the counts of a model's training data lie, beside its archive."""
+    return f"{archive.rpartition('/')[0]}/{_REFERENCE}"
 
 
 def shipped_uri(store: str, digest: str) -> str:
@@ -86,6 +92,8 @@ def upload_archive(directory: Path, uri: str, settings: SageMakerSettings) -> No
     """
     if is_there(uri, settings):
         return
+    if (directory / _REFERENCE).is_file():  # what a monitoring schedule compares with
+        upload_file(directory / _REFERENCE, reference_beside(uri), settings)
     with tempfile.TemporaryDirectory() as folder:
         write_archive(directory, Path(folder) / NAME)
         upload_file(Path(folder) / NAME, uri, settings)

@@ -24,6 +24,8 @@ VERBS = {
     "verify": "compare artifacts with their manifests, byte for byte",
     "step": "run one step on its own, or show its parameters",
     "serve": "answer questions to a trained model over HTTP",
+    "endpoint": "see, ask, share out and delete endpoints on SageMaker",
+    "model-package": "list, approve and reject models in SageMaker's registry",
     "report": "write a run's report page",
     "aws": "make what SageMaker needs in an account, look at it, and write the policies it takes",
     "init": "make a new project with one step and one pipeline",
@@ -36,8 +38,10 @@ VERBS = {
     "regenerate": "write the files that are made from the steps, or check them",
 }
 HIDDEN = {
+    "drift-captured": "look for drift in captured requests (what a monitoring schedule runs)",
     "task": "run one task from an ExecutorInput (what containers call)",
     "entry": "run one entry point of an MLproject (what MLflow's project backends call)",
+    "train": "train as /opt/ml says (what SageMaker runs in our images for tunings and estimators)",
 }
 
 

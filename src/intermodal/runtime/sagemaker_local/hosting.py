@@ -126,8 +126,8 @@ class ModelServer:
         Args:
             seconds: Between SIGTERM and SIGKILL.
         """
-        self._running.signal(signal.SIGTERM)
-        if self._running.wait(seconds) is None:
+        heard = self._running.signal(signal.SIGTERM)
+        if not heard or self._running.wait(seconds) is None:
             self._running.kill()
             self._running.wait(seconds)
         shutil.rmtree(self._hosted.folder, ignore_errors=True)

@@ -45,15 +45,10 @@ class TransformJob(Job):
             record.started = now()
         server = ModelServer(self.service, self._hosted())
         try:
-            reason = server.wait_until_up(self.stopping)
-            if self.stopping.is_set():
-                self.finish("Stopped")
-            elif reason:
-                self.finish("Failed", f"ClientError: The model container did not pass the ping health check: {reason}")
-            else:
-                self._answer_all(server)
+            ending = self._work(server)
         finally:
             server.end()
+        self.finish(*ending)
 
     def describe(self) -> dict[str, Any]:
         """See `Job.describe`."""
@@ -83,18 +78,23 @@ class TransformJob(Job):
         log = partial(write_line, self.service, _GROUP, stream)
         return Hosted(self.arn, self.folder / "host", model, told | request.get("Environment", {}), log=log)
 
-    def _answer_all(self, server: ModelServer) -> None:
+    def _work(self, server: ModelServer) -> tuple[str, str]:
+        """Answer all files; the job's status, and why it failed."""
+        reason = server.wait_until_up(self.stopping)
+        if self.stopping.is_set():
+            return "Stopped", ""
+        if reason:
+            return "Failed", f"ClientError: The model container did not pass the ping health check: {reason}"
         source = self.request["TransformInput"]["DataSource"]["S3DataSource"]
         try:
             for bucket, key, name in _objects(self.service.client("s3"), source["S3DataType"], source["S3Uri"]):
                 self._answer_file(server, bucket, key, name)
         except StoppedError:
-            self.finish("Stopped")
+            return "Stopped", ""
         except RefusedError as error:
             self._say(str(error))
-            self.finish("Failed", "ClientError: See job logs for more information")
-        else:
-            self.finish("Completed")
+            return "Failed", "ClientError: See job logs for more information"
+        return "Completed", ""
 
     def _answer_file(self, server: ModelServer, bucket: str, key: str, name: str) -> None:
         given, s3 = self.request["TransformInput"], self.service.client("s3")
