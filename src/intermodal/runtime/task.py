@@ -35,6 +35,8 @@ from intermodal.runtime.failure import failure_of, is_disk_full
 from intermodal.runtime.keys import key_parts, stated
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.revalidate import still_valid
+from intermodal.runtime.sagemaker.cluster import cluster_of
+from intermodal.runtime.sagemaker.distributed import call_in_processes
 from intermodal.store.cache_index import CachedOutput, CachedResult, CacheIndex
 from intermodal.store.inputs import DELIVERY_KEYS, URI_KEY, ResolvedInput, resolve_input
 from intermodal.store.locate import open_store
@@ -68,16 +70,44 @@ def run_task(task: Task) -> Outcome:
     Returns:
         How it ended; the same is in `context.outcome`. No error escapes.
     """
+    return _to_its_end(task, _hit_or_work)
+
+
+def run_share(task: Task) -> Outcome:
+    """Do this host's share of a task that several hosts work on, and whose outputs another one publishes.
+
+    Args:
+        task: The task.
+
+    Returns:
+        How it ended, without outputs. No error escapes.
+    """
+    return _to_its_end(task, _share)
+
+
+def _to_its_end(task: Task, work: Callable[[Task, float], Outcome]) -> Outcome:
     started = time.monotonic()
     task.context.folder.mkdir(parents=True, exist_ok=True)
     try:
-        outcome = _hit_or_work(task, started)
+        outcome = work(task, started)
     except BaseException as error:  # SystemExit and KeyboardInterrupt must leave a true state behind too
         failure = failure_of(error, task.context.task)
         state = CANCELLED if failure.exit_code == 130 else FAILED
         outcome = Outcome(state=state, seconds=round(time.monotonic() - started, 3), error=failure.to_json())
     outcome.save(task.context.outcome)
     return outcome
+
+
+def _share(task: Task, started: float) -> Outcome:
+    spec = spec_of(task.function)
+    staging = task.context.settings.home / "tmp" / attempt_name()
+    staging.mkdir(parents=True)
+    try:
+        parts = key_parts(spec, task.given, task.context.settings, task.context.image)
+        _call(task, spec, parts, _inputs(task), staging)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return Outcome(SUCCEEDED, "another host publishes", seconds=round(time.monotonic() - started, 3))
 
 
 def look_up(task: Task) -> tuple[KeyParts, CachedResult | None, str]:
@@ -194,8 +224,6 @@ def _call(
     task: Task, spec: StepSpec, parts: KeyParts, inputs: dict[str, list[ResolvedInput]], staging: Path
 ) -> dict[str, Any]:
     """Call the function through KFP's executor on local paths; its answer as written by KFP."""
-    from kfp.dsl.executor import Executor
-
     local = copy.deepcopy(task.given.raw)
     given = {name: value for name, value in task.given.parameters.items() if name not in parts.parameters}
     used = {name: value for name, value in parts.parameters.items() if name not in spec.needs.sources}
@@ -213,7 +241,7 @@ def _call(
         value["artifacts"][0]["uri"] = str(staging / "outputs" / name)
     local["outputs"]["outputFile"] = str(staging / "executor_output.json")
     (staging / "outputs").mkdir()
-    Executor(executor_input=local, function_to_execute=task.function).execute()
+    _execute(task.function, spec, local, staging)
     return dict(json.loads((staging / "executor_output.json").read_text()))
 
 
@@ -222,6 +250,17 @@ def _read_secret(task: Task, name: str) -> str:
     from intermodal.aws.settings import sagemaker_settings
 
     return read_secret(aws_client("secretsmanager", sagemaker_settings(task.context.settings)), name)
+
+
+def _execute(function: Callable[..., Any], spec: StepSpec, local: dict[str, Any], staging: Path) -> None:
+    """Call the function here, or in the processes that share its work."""
+    cluster = cluster_of(spec)
+    if cluster.size > 1 and spec.needs.parallel == "processes":
+        call_in_processes(spec, local, cluster, staging / "processes")
+        return
+    from kfp.dsl.executor import Executor
+
+    Executor(executor_input=local, function_to_execute=function).execute()
 
 
 def _made(given: TaskInput, answer: dict[str, Any], staging: Path) -> list[MadeOutput]:

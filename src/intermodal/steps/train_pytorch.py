@@ -5,7 +5,7 @@ from kfp.dsl import HTML, Dataset, Input, Markdown, Metrics, Model, Output
 from intermodal.core.step import step
 
 
-@step(image="torch", cpu="2", memory="8Gi", sources=("checkpoint",), job="training")
+@step(image="torch", cpu="2", memory="8Gi", sources=("checkpoint",), job="training", parallel="processes")
 def train_pytorch(
     features: Input[Dataset],
     model: Output[Model],
@@ -38,7 +38,7 @@ def train_pytorch(
         strategy: auto (best for its time on a CPU), top_layers, full, lora or freeze.
         epochs: Passes over the training reviews; 0 for the strategy's own number.
         learning_rate: Peak learning rate of the encoder, the head's is ten times as high; 0 for the strategy's own.
-        batch_size: Reviews in a step.
+        batch_size: Reviews in a step, of all processes together.
         frozen_layers: Lower layers that stay as they are, with the embeddings; 0 for the strategy's own, -1 for none.
         lora_rank: Rank of the updates with strategy=lora; 0 for 8.
         average_with_tfidf: Join a linear model on TF-IDF features; weights are learned on the validation split.

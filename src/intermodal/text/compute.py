@@ -67,7 +67,8 @@ def prepare_place(precision: str = "auto") -> Place:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.use_deterministic_algorithms(True, warn_only=True)
-    threads = available_processors()
+    beside = max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1))  # torchrun's processes on this machine
+    threads = max(1, available_processors() // beside)
     torch.set_num_threads(threads)
     chosen = precision
     if precision == "auto":

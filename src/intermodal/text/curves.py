@@ -1,4 +1,4 @@
-"""Curves of a training: kept for the artifact, and told while it runs."""
+"""Curves of a training: kept for the artifact, and told while it runs, to TensorBoard too where that is asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intermodal.core.events import log_metric
+from intermodal.text.event_files import EventFiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,11 +18,14 @@ class Curves:
 
     def __init__(self) -> None:
         self._points: list[tuple[str, int, float]] = []
+        self._events = EventFiles.here()
 
     def add(self, series: str, step: int, value: float) -> None:
         """Add a point, and tell it to whoever follows the run."""
         self._points.append((series, step, float(value)))
         log_metric(series, value, step)
+        if self._events is not None:
+            self._events.add(series, step, float(value))
 
     def add_all(self, values: Mapping[str, float], step: int) -> None:
         """Add a point to each of several curves."""
@@ -47,7 +51,7 @@ class Curves:
         return found
 
     def write(self, directory: Path) -> int:
-        """Write `curves.parquet`: series, step, value.
+        """Write `curves.parquet`: series, step, value; all points are there.
 
         Args:
             directory: Made.
@@ -62,6 +66,8 @@ class Curves:
         columns = [pa.array(series, pa.string()), pa.array(steps, pa.int64()), pa.array(values, pa.float64())]
         directory.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(columns, ["series", "step", "value"]), directory / "curves.parquet", compression="zstd")
+        if self._events is not None:
+            self._events.close()
         return len(self._points)
 
 

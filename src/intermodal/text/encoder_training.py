@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from intermodal.errors import UsageError
 from intermodal.text.bert_weights import load_classifier
 from intermodal.text.checkpoint import load_tokenizer
 from intermodal.text.compute import Place, prepare_place
@@ -17,6 +18,7 @@ from intermodal.text.lora import merge_lora
 from intermodal.text.lower_layers import LowerLayers
 from intermodal.text.model_files import ModelWriter
 from intermodal.text.packed_bert import Classifier
+from intermodal.text.processes import Processes, processes_here, processes_told
 from intermodal.text.resuming import Saver
 from intermodal.text.training import Inputs, Rows
 from intermodal.text.training_story import TrainingStory
@@ -44,11 +46,19 @@ class PyTorch:
         self._place = prepare_place(precision)
 
     def facts(self) -> dict[str, Any]:
-        """The precision that was chosen."""
-        return {"precision": self._place.precision}
+        """The precision that was chosen, and how many processes train when they are several."""
+        return {"precision": self._place.precision} | processes_told()
+
+    def together(self) -> Processes:
+        """Those that torchrun made; this one alone without it."""
+        return processes_here()
 
     def check(self, inputs: Inputs) -> None:
-        """Every checkpoint whose shape can be read is trained, by every plan."""
+        """Every checkpoint whose shape can be read is trained, by every plan; but each process needs a row a step."""
+        size = processes_here().size
+        if inputs.plan.batch_size < size:
+            expected = f"at least {size}: the rows of all processes together"
+            raise UsageError("batch_size is too small", seen=inputs.plan.batch_size, expected=expected)
 
     def learn(self, inputs: Inputs, writer: ModelWriter, curves: Curves) -> np.ndarray:
         """Fine-tune, add the encoder to the model, and rate the validation rows."""

@@ -15,6 +15,8 @@ from intermodal.text.curves import Curves
 from intermodal.text.lora import add_lora
 from intermodal.text.lower_layers import LowerLayers
 from intermodal.text.packed_bert import Classifier
+from intermodal.text.processes import Processes, processes_here
+from intermodal.text.profiling import profiled
 from intermodal.text.resuming import Saver
 from intermodal.text.training_story import WINDOW
 
@@ -133,19 +135,22 @@ def train(
         listener: Told how it goes.
         saver: Saves the state now and then, and knows where an earlier attempt was; None for neither.
     """
-    saver = saver or Saver(None, Curves())
+    together = processes_here()
+    saver = saver or Saver(None, Curves(), together)
     state, modes = TrainingState(model, plan, len(rows)), _modes(model)
-    labels = torch.from_numpy(rows.labels).to(model.output.weight.device)
+    slope = _Slope(model, below, rows, together)
     saver.restore(state)
     resumed = state.step
-    with saver.guard(state):
+    with saver.guard(state), profiled(together.rank) as stepped:
         for step, (epoch, batch, last) in enumerate(_epochs(rows.lengths, plan), start=1):
             if step > state.step:
                 with saver.whole():
-                    _advance(state, F.cross_entropy(_logits(model, below, batch), labels[batch]))
+                    together.seed(plan.seed, step)
+                    _advance(state, slope, batch)
                     if len(state.window) == WINDOW or last:
                         listener.loss(float(torch.stack(state.window).mean()), step)
                         state.window.clear()
+                stepped()
             listener.tokens(int(rows.lengths[batch].sum()))
             if last and epoch > state.judged:
                 model.eval()
@@ -158,14 +163,52 @@ def train(
     model.eval()
 
 
-def _advance(state: TrainingState, loss: torch.Tensor) -> None:
+class _Slope:
+    """The loss of a batch, and its gradient in every trained weight.
+
+    Of several processes each computes the share of its rows, so that the mean over the processes is the mean over the
+    rows: `batch_size` counts the rows of all processes together, and the steps are those of one process alone.
+    """
+
+    def __init__(self, model: Classifier, below: LowerLayers, rows: TokenRows, together: Processes) -> None:
+        self._together = together
+        self._logits = together.averaging(_Logits(model, below))
+        self._labels = torch.from_numpy(rows.labels).to(model.output.weight.device)
+
+    def __call__(self, batch: np.ndarray) -> torch.Tensor:
+        """Add a batch's gradients to the weights'; its mean loss."""
+        if self._together.size == 1:
+            loss = F.cross_entropy(self._logits(batch), self._labels[batch])
+            loss.backward()
+            return loss.detach()
+        mine = batch[self._together.rank :: self._together.size]
+        part = self._together.size / len(batch) if len(mine) else 0.0
+        mine = mine if len(mine) else batch[:1]  # every process takes part in every sum
+        loss = F.cross_entropy(self._logits(mine), self._labels[mine], reduction="sum") * part
+        loss.backward()
+        return self._together.add_up(loss.detach().clone()) / self._together.size
+
+
+class _Logits(nn.Module):
+    """The classifier as a function of row numbers, which is what gradients are averaged over."""
+
+    def __init__(self, model: Classifier, below: LowerLayers) -> None:
+        super().__init__()
+        self.model, self._below = model, below
+
+    def forward(self, batch: np.ndarray) -> torch.Tensor:
+        """Logits of a batch: (B, C)."""
+        return _logits(self.model, self._below, batch)
+
+
+def _advance(state: TrainingState, slope: Callable[[np.ndarray], torch.Tensor], batch: np.ndarray) -> None:
     """One step down the slope of a batch's loss."""
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss = slope(batch)
     nn.utils.clip_grad_norm_(state.trained, _LONGEST_STEP)
     state.optimizer.step()
     state.schedule.step()
-    state.window.append(loss.detach())
+    state.window.append(loss)
     state.step += 1
 
 
@@ -186,9 +229,10 @@ def probabilities(model: Classifier, below: LowerLayers, rows: TokenRows) -> np.
     """
     import numpy as np
 
-    found = np.zeros((len(rows), model.output.out_features))
-    for batch in reading_batches(rows.lengths):
+    found, together = np.zeros((len(rows), model.output.out_features)), processes_here()
+    for batch in together.share(reading_batches(rows.lengths)):
         found[batch] = _logits(model, below, batch).double().softmax(dim=1).cpu().numpy()
+    together.add_up(torch.from_numpy(found))
     return found
 
 

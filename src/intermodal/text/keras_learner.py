@@ -9,6 +9,7 @@ from intermodal.errors import UsageError
 from intermodal.text.curves import Curves
 from intermodal.text.hub_export import Exported
 from intermodal.text.model_files import ModelWriter
+from intermodal.text.processes import Processes
 from intermodal.text.tensorflow_place import prepare_tensorflow
 from intermodal.text.training import Inputs
 from intermodal.text.training_story import TrainingStory
@@ -25,6 +26,10 @@ class KerasHub:
     def facts(self) -> dict[str, Any]:
         """The framework; it computes in float32."""
         return {"framework": "tensorflow", "precision": "float32"}
+
+    def together(self) -> Processes:
+        """This one alone."""
+        return Processes()
 
     def check(self, inputs: Inputs) -> None:
         """Refuse checkpoints of other families, and LoRA."""

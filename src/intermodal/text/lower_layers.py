@@ -16,6 +16,7 @@ from torch import Tensor
 
 from intermodal.text.batches import reading_batches
 from intermodal.text.packed_bert import Classifier, Layout
+from intermodal.text.processes import Processes, processes_here
 from intermodal.text.token_rows import TokenRows, spans
 
 if TYPE_CHECKING:
@@ -60,16 +61,18 @@ class LowerLayers:
         """
         # A bfloat16 encoder's answers are kept as they are; float32 ones lose less in float16 than in bfloat16.
         kind = torch.float16 if self._dtype == torch.float32 else self._dtype
-        kept = torch.empty(self._tokens.numel(), self._model.shape.hidden, dtype=kind)
+        together = processes_here() if self._model.shape.hidden % 2 == 0 else Processes()
+        make = torch.empty if together.size == 1 else torch.zeros
+        kept = make(self._tokens.numel(), self._model.shape.hidden, dtype=kind)
 
         def compute(batch: np.ndarray) -> None:
             states, _ = self.states(batch)
             kept[self._places(batch)] = states.to("cpu", kind)
 
-        batches = reading_batches(self._rows.lengths, _BATCH)
+        batches = list(together.share(reading_batches(self._rows.lengths, _BATCH)))
         for batch, _ in zip(batches, _in_threads(compute, batches, self._device), strict=True):
-            progress(int(self._rows.lengths[batch].sum()))
-        self._kept = kept
+            progress(int(self._rows.lengths[batch].sum()) * together.size)
+        self._kept = together.add_up_halves(kept) if together.size > 1 else kept
 
     def states(self, batch: np.ndarray) -> tuple[Tensor, Layout]:
         """Hidden states of a batch of rows: (tokens of the batch, H), and how they lie.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from intermodal.core.checkpoints import Checkpoint, Checkpoints
 from intermodal.errors import Interrupted
+from intermodal.text.processes import Processes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,13 +53,13 @@ class Saver:
     """Saves a training's state, and gives it back.
 
     Args:
-        checkpoints: Where; None for nowhere, and then nothing but the training's own cost is paid.
+        checkpoints: Where; None for nowhere, as in every process but the first, and nothing is paid then.
         curves: Saved and restored with the state.
-        writes: Whether this process writes: of several that train together, one does.
+        together: The processes that train together: the first of them writes and reads for all.
     """
 
-    def __init__(self, checkpoints: Checkpoints | None, curves: Curves, writes: bool = True) -> None:
-        self._checkpoints, self._curves, self._writes = checkpoints, curves, writes
+    def __init__(self, checkpoints: Checkpoints | None, curves: Curves, together: Processes | None = None) -> None:
+        self._checkpoints, self._curves, self._together = checkpoints, curves, together or Processes()
         self._told = 0  # points of the curves that belong to the state
         self._inside = False
         self._held: Callable[[], Any] | None = None
@@ -75,12 +76,12 @@ class Saver:
         self._told, self.resumed_from = len(self._curves), found.position
 
     def _found(self) -> Checkpoint | None:
-        return self._checkpoints.newest() if self._checkpoints else None
+        return self._together.from_first(lambda: self._checkpoints.newest() if self._checkpoints else None)
 
     @contextlib.contextmanager
     def guard(self, state: State) -> Iterator[None]:
         """Save the state if the training inside is told to stop, before it stops."""
-        if self._checkpoints is None or not self._writes:
+        if self._checkpoints is None:
             yield
             return
         with self._holding():
@@ -105,7 +106,7 @@ class Saver:
 
     def keep(self, state: State, *, now: bool = False) -> None:
         """Save the state when that is due, or `now`."""
-        if self._checkpoints is not None and self._writes and (now or self._checkpoints.due):
+        if self._checkpoints is not None and (now or self._checkpoints.due):
             self._save(state)
 
     def _save(self, state: State) -> None:

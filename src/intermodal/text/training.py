@@ -18,6 +18,7 @@ from intermodal.text.combining import cross_fitted, fit_combination
 from intermodal.text.curves import Curves, validation_scores
 from intermodal.text.linear_training import fit_ordinal
 from intermodal.text.model_files import ModelWriter, model_metadata
+from intermodal.text.processes import Processes
 from intermodal.text.resuming import Saver
 from intermodal.text.token_rows import TokenRows, check_tokenizer, choose_rows, label_names, read_rows
 from intermodal.text.training_plan import Plan, Wish, make_plan
@@ -105,6 +106,10 @@ class Learner(Protocol):
         """What `model.json` is to say about the framework under "recipe"."""
         ...
 
+    def together(self) -> Processes:
+        """The processes that train together, of which the first tells and writes for all."""
+        ...
+
     def check(self, inputs: Inputs) -> None:
         """Refuse, before any work, what this framework cannot do.
 
@@ -149,12 +154,14 @@ def train_model(
     """
     inputs = _read(features, metadata, options)
     learner.check(inputs)
-    saver = Saver(Checkpoints.here(lambda: _work(inputs, learner)), curves)
+    together = learner.together()
+    kept = Checkpoints.here(lambda: _work(inputs, learner)) if together.is_first else None
+    saver = Saver(kept, curves, together)
     inputs = replace(inputs, saver=saver)
     writer = ModelWriter(target, inputs.labels)
     writer.add_reference(features)
     parts: dict[str, np.ndarray] = {}
-    if options.average_with_tfidf:
+    if options.average_with_tfidf and together.is_first:
         linear = fit_ordinal(inputs.everything.texts, inputs.everything.labels, len(inputs.labels), inputs.plan.seed)
         writer.add_linear(linear)
         parts["tfidf"] = linear.predict_proba(inputs.rows.validation.texts)
