@@ -17,7 +17,7 @@ from intermodal.text.token_rows import read_rows
 from intermodal.tuning.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _UNEVEN = 1.5  # times as many rows of the most frequent class as of the rarest
 
@@ -92,19 +92,26 @@ class Autopilot:
         budget: What may be spent.
         algorithms: Which algorithms; all when empty.
         seed: Of everything random.
+        kept: Given every candidate that came to a good end.
 
     Raises:
         UsageError: A metric or an algorithm is unknown, or the budget is empty.
     """
 
     def __init__(
-        self, splits: Splits, metric: str, budget: Budget, algorithms: Sequence[str] = (), seed: int = 0
+        self,
+        splits: Splits,
+        metric: str,
+        budget: Budget,
+        algorithms: Sequence[str] = (),
+        seed: int = 0,
+        kept: Callable[[CandidateRecord, Fitted], None] | None = None,
     ) -> None:
         check_metric(metric)
         if budget.candidates < 1 or budget.seconds < 0:
             seen = f"{budget.candidates} candidates, {budget.seconds} s"
             raise UsageError("the budget is too small", seen=seen, expected="1 candidate or more")
-        self._splits, self._metric, self._budget, self._seed = splits, metric, budget, seed
+        self._splits, self._metric, self._budget, self._seed, self._kept = splits, metric, budget, seed, kept
         chosen = [algorithm_named(name) for name in dict.fromkeys(algorithms or ALGORITHMS)]
         self._algorithms = chosen[: budget.candidates]
         direction = MAXIMIZE if METRICS[metric] else MINIMIZE
@@ -162,6 +169,8 @@ class Autopilot:
         record = CandidateRecord(name, algorithm, values, state, objective, metrics, reason, _since(began))
         if is_better(self._metric, objective, self.best[0].objective if self.best else None):
             self.best = (record, fitted)
+        if self._kept is not None and objective is not None:
+            self._kept(record, fitted)
         return record
 
     def _settle(self, number: int, record: CandidateRecord, *, asked: bool) -> None:

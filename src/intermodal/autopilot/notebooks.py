@@ -1,7 +1,8 @@
 """The two notebooks of an Autopilot run: what the data look like, and how each candidate is made; code that runs.
 
 They are nbformat 4.5, the same bytes for the same run, without outputs, and hold no address and no credentials: the
-features are found through the environment variable FEATURES, or a folder `features` beside the notebook.
+rows are found through the environment variable FEATURES, or a folder `features` beside the notebook; ROWS and `rows`
+where they were CSV.
 """
 
 from __future__ import annotations
@@ -25,6 +26,23 @@ features = Path(os.environ.get("FEATURES", "features"))
 def read_split(name):
     """One split as a table: text and label_ids."""
     return pq.read_table(features / f"split={name}", columns=["text", "label_ids"]).to_pandas()
+
+
+train, validation = read_split("train"), read_split("validation")
+len(train), len(validation)'''
+
+_READ_CSV = '''import os
+from pathlib import Path
+
+import pandas
+
+rows = Path(os.environ.get("ROWS", "rows"))
+
+
+def read_split(name):
+    """One split as a table: text and label_ids."""
+    table = pandas.read_csv(rows / f"{name}.csv", dtype=str, keep_default_na=False)
+    return pandas.DataFrame({"text": table[TEXT], "label_ids": table[LABEL].map(labels.index)})
 
 
 train, validation = read_split("train"), read_split("validation")
@@ -76,7 +94,13 @@ writer.finish({"recipe": {"algorithm": candidates[best][0], **candidates[best][1
 print(best, scores)"""
 
 
-def write_notebooks(directory: Path, described: dict[str, Any], labels: Sequence[str], seed: int) -> None:
+def write_notebooks(
+    directory: Path,
+    described: dict[str, Any],
+    labels: Sequence[str],
+    seed: int,
+    columns: tuple[str, str] | None = None,
+) -> None:
     """Write both notebooks.
 
     Args:
@@ -84,10 +108,12 @@ def write_notebooks(directory: Path, described: dict[str, Any], labels: Sequence
         described: The content of `leaderboard.json`.
         labels: Class names.
         seed: The run's seed.
+        columns: Columns of text and label, where the rows are CSV; features otherwise.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / EXPLORATION, exploration(described, labels))
-    _write(directory / DEFINITION, definition(described, labels, seed))
+    read = _reading(labels, columns)
+    _write(directory / EXPLORATION, exploration(described, read))
+    _write(directory / DEFINITION, definition(described, read, seed))
 
 
 def write_missing(
@@ -103,7 +129,7 @@ def write_missing(
         job: The AutoML job, whose candidates are then asked of the service.
     """
     if EXPLORATION not in there:
-        _write(directory / EXPLORATION, exploration(described, labels))
+        _write(directory / EXPLORATION, exploration(described, _reading(labels)))
     if DEFINITION not in there:
         head = f"# Candidates of the AutoML job {job}"
         _write(directory / DEFINITION, _notebook(_text(head), _code(_ASK.replace("JOB", job))))
@@ -118,19 +144,19 @@ for candidate in candidates:
         print("  ", container["Image"], container["ModelDataUrl"])"""
 
 
-def exploration(described: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+def exploration(described: dict[str, Any], read: str) -> dict[str, Any]:
     """The notebook on the data.
 
     Args:
         described: The content of `leaderboard.json`.
-        labels: Class names.
+        read: Code that reads the rows.
     """
     warnings = "\n".join(f"- {line}" for line in described["warnings"]) or "- Nothing is odd about the classes."
     counts = "\n".join(f"| {name} | {count:,} |" for name, count in described["classes"].items())
     return _notebook(
         _text(f"# Data exploration\n\n{warnings}\n\n| class | training rows |\n| :-- | --: |\n{counts}"),
-        _code(_READ),
-        _code(f"labels = {json.dumps(list(labels))}\n{_CLASSES}"),
+        _code(read),
+        _code(_CLASSES),
         _text("## How long are the texts?"),
         _code(_LENGTHS),
         _text("## Duplicates\n\nA text on both sides of the split makes scores look better than they are."),
@@ -140,12 +166,12 @@ def exploration(described: dict[str, Any], labels: Sequence[str]) -> dict[str, A
     )
 
 
-def definition(described: dict[str, Any], labels: Sequence[str], seed: int) -> dict[str, Any]:
+def definition(described: dict[str, Any], read: str, seed: int) -> dict[str, Any]:
     """The notebook on the candidates.
 
     Args:
         described: The content of `leaderboard.json`.
-        labels: Class names.
+        read: Code that reads the rows.
         seed: The run's seed.
     """
     done = [item for item in described["candidates"] if item["objective"] is not None]
@@ -155,8 +181,8 @@ def definition(described: dict[str, Any], labels: Sequence[str], seed: int) -> d
     head = f"# Candidates\n\n| candidate | algorithm | {metric} |\n| :-- | :-- | --: |\n{table}"
     cells = [
         _text(head),
-        _code(_READ),
-        _code("\n".join(["candidates = {", *lines, "}", f"best, seed = {best!r}, {seed}", _labels(labels)])),
+        _code(read),
+        _code("\n".join(["candidates = {", *lines, "}", f"best, seed = {best!r}, {seed}"])),
         _code(_TRAIN),
     ]
     for item in done:
@@ -165,8 +191,11 @@ def definition(described: dict[str, Any], labels: Sequence[str], seed: int) -> d
     return _notebook(*cells, _text("## The best one, as a model directory"), _code(_WRITE))
 
 
-def _labels(labels: Sequence[str]) -> str:
-    return f"labels = {json.dumps(list(labels))}"
+def _reading(labels: Sequence[str], columns: tuple[str, str] | None = None) -> str:
+    named = f"labels = {json.dumps(list(labels))}\n"
+    if columns is None:
+        return named + _READ
+    return f"{named}TEXT, LABEL = {columns[0]!r}, {columns[1]!r}\n{_READ_CSV}"
 
 
 def _notebook(*cells: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ VERBS = {
     "logs": "print what the tasks of a run printed",
     "resume": "continue a run that was interrupted or failed",
     "cancel": "stop a run, here or in the cluster",
+    "reap": "find jobs and endpoints of dead runs on SageMaker, and stop them",
     "lineage": "show what an artifact was made from",
     "verify": "compare artifacts with their manifests, byte for byte",
     "step": "run one step on its own, or show its parameters",

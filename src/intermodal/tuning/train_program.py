@@ -27,7 +27,7 @@ from intermodal.errors import EXIT_USAGE, IntermodalError, UsageError
 from intermodal.tuning.running import RunningTrial
 from intermodal.tuning.trial import OUTPUTS, TrialRequest
 
-ROOT_VARIABLE = "INTERMODAL_ML_ROOT"  # tests run it without a container
+ROOT_VARIABLE = "SM_LOCAL_PREFIX"  # where a local service has no namespace to put /opt/ml into
 _LOOK = 0.1  # seconds
 _OWN = ("_", "sagemaker_", "intermodal_")  # beginnings of hyperparameters that are no parameters of the step
 _FAILURE_LENGTH = 1024

@@ -11,7 +11,7 @@ from intermodal.runtime.sagemaker_local.answers import now
 
 
 class Metrics:
-    """The last value of each metric.
+    """The values of each metric.
 
     Args:
         definitions: MetricDefinitions of the request.
@@ -23,6 +23,7 @@ class Metrics:
             with suppress(re.error):  # Java's dialect may hold what Python's does not
                 self._definitions.append((item["Name"], re.compile(item["Regex"])))
         self._last: dict[str, dict[str, Any]] = {}
+        self._values: dict[str, list[float]] = {}
         self._lock = threading.Lock()
 
     def read(self, line: str) -> None:
@@ -33,8 +34,14 @@ class Metrics:
                     value = float(match.group(1))
                     with self._lock:
                         self._last[name] = {"MetricName": name, "Value": value, "Timestamp": now()}
+                        self._values.setdefault(name, []).append(value)
 
     def final(self) -> list[dict[str, Any]]:
         """FinalMetricDataList."""
         with self._lock:
             return list(self._last.values())
+
+    def values(self, name: str) -> list[float]:
+        """All values of one metric so far, in the order in which they were printed."""
+        with self._lock:
+            return list(self._values.get(name, ()))

@@ -18,6 +18,8 @@ Route = Callable[..., "Response"]
 _MODULES = (
     "training",
     "processing",
+    "tuning",
+    "automl",
     "tagging",
     "logs",
     "control",

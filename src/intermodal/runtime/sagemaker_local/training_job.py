@@ -54,6 +54,10 @@ class TrainingJob(Job):
         """Whether its capacity may be taken away."""
         return bool(self.request.get("EnableManagedSpotTraining"))
 
+    def values_of(self, metric: str) -> list[float]:
+        """All values of a metric that it has printed so far."""
+        return self._metrics.values(metric)
+
     def preempt(self) -> None:
         """Take its capacity away."""
         self._taken.set()
@@ -225,7 +229,8 @@ class TrainingJob(Job):
             self.finish("Stopped", secondary="Stopped", message="Training job stopped")
         elif ending.why == LIMIT:
             limits = self.request["StoppingCondition"]
-            ran_out = self._ran >= limits.get("MaxRuntimeInSeconds", _DAY)
+            waiting = limits.get("MaxWaitTimeInSeconds", 1e9) - (time.time() - self.record.created)
+            ran_out = waiting > limits.get("MaxRuntimeInSeconds", _DAY) - self._ran
             self.finish("Stopped", secondary=_TOO_LONG if ran_out else _WAITED, message="Training job stopped")
         else:
             self.finish("Completed", secondary="Completed", message="Training job completed")
