@@ -1,0 +1,82 @@
+"""The flagship as a SageMaker pipeline: compiled, upserted, and executed by the local SageMaker for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_sagemaker import OpenSageMaker, open_sagemaker  # noqa: F401
+from local_sagemaker import client as aws
+
+ROOT = Path(__file__).resolve().parents[2]
+PIPELINE = str(ROOT / "pipelines" / "reviews.py")
+COMPILE = ("compile", PIPELINE, "--to", "sagemaker-pipeline")
+ROWS = ("-p", "rows=2000", "-p", "framework=baseline", "-p", "max_seq_length=16", "-p", "registered_model=toy")
+# What differs from run to run by what it is: MLflow's own names and times.
+BY_THE_RUN = ("register",)
+
+
+class Home:
+    """A home with its own MLflow store, and the command line in it."""
+
+    def __init__(self, path: Path, **more: str) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("INTERMODAL_", "MLFLOW_"))}
+        self.environment = {
+            **kept,
+            "INTERMODAL_HOME": str(path / "home"),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{path}/mlflow.db",
+            **more,
+        }
+
+    def call(self, *words: str, expect: int = 0) -> dict[str, Any]:
+        """Run `intermodal … --json`, and read what it says."""
+        command = [sys.executable, "-m", "intermodal", *words, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, cwd=self.path, check=False)
+        assert done.returncode == expect, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+
+def pipeline_home(path: Path) -> Home:
+    """A home whose jobs are told where MLflow is."""
+    home = Home(path)
+    uri = home.environment["MLFLOW_TRACKING_URI"]
+    (path / "intermodal.toml").write_text(f'[sagemaker.env]\nMLFLOW_TRACKING_URI = "{uri}"\n')
+    return home
+
+
+@pytest.fixture
+def home(open_sagemaker: OpenSageMaker, tmp_path: Path) -> Home:  # noqa: F811
+    """A home beside a local SageMaker with the default bucket."""
+    open_sagemaker()
+    aws("s3").create_bucket(Bucket="intermodal-123456789012-us-east-1")
+    return pipeline_home(tmp_path / "project")
+
+
+@pytest.mark.timeout(900)
+def test_the_flagship_as_a_sagemaker_pipeline_makes_what_a_local_run_makes(home: Home, tmp_path: Path) -> None:
+    done = home.call(*COMPILE, "--upsert", "--start", *ROWS)
+    assert done["change"] == "created"
+    assert done["state"] == "Succeeded"
+    states = {step["name"]: step["status"] for step in done["steps"]}
+    assert set(states.values()) == {"Succeeded"}
+    assert {"generate", "ingest", "explore", "validate", "featurize", "baseline", "evaluate", "register-2"} < set(
+        states
+    )
+    assert not {"train-pytorch", "evaluate-2", "register", "fail"} & set(states)
+    outcome = {step["name"]: step["outcome"] for step in done["steps"] if step["outcome"]}
+    assert outcome == {"condition-2": "False", "condition-3": "True", "condition-4": "False"}
+
+    local = Home(tmp_path / "laptop").call("run", PIPELINE, *ROWS)
+    expected = {name: item["digest"] for name, item in local["artifacts"].items() if not name.startswith(BY_THE_RUN)}
+    found = {name: item["digest"] for name, item in done["artifacts"].items() if not name.startswith(BY_THE_RUN)}
+    assert len(expected) > 15
+    assert found == expected
