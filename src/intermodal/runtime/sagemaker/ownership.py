@@ -45,14 +45,27 @@ def is_ours(store: str, job: str, run_id: str, runs: Path) -> bool:
     Raises:
         StoreFailed: The store did not answer.
     """
-    content = open_store(store).read(_key(job))
-    try:
-        owner = json.loads(content) if content else {}
-    except ValueError:
-        owner = {}
+    owner = owner_of(store, job)
     if owner.get("run") == run_id:
         return True
     return owner.get("machine") == machine_mark() and not _is_alive(str(owner.get("run", "")), runs)
+
+
+def owner_of(store: str, job: str) -> dict[str, str]:
+    """Who claimed a job last: {"run", "machine"}; empty when nobody did.
+
+    Args:
+        store: Root of the artifact store.
+        job: The job's name.
+
+    Raises:
+        StoreFailed: The store did not answer.
+    """
+    content = open_store(store).read(_key(job))
+    try:
+        return dict(json.loads(content)) if content else {}
+    except (ValueError, TypeError):
+        return {}
 
 
 def _key(job: str) -> str:
