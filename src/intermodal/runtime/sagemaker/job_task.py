@@ -23,6 +23,7 @@ from typing import Any
 
 from intermodal.core.events import JOURNAL_VARIABLE
 from intermodal.core.executor_input import OPTIONS, ArtifactReference, TaskInput
+from intermodal.core.hosts import hosts_here
 from intermodal.core.manifest import MANIFEST_NAME, Manifest
 from intermodal.core.metric_lines import metric_line
 from intermodal.core.step import spec_of
@@ -40,9 +41,10 @@ from intermodal.runtime.sagemaker.job_files import (
     opt_ml,
     outcome_key,
 )
+from intermodal.runtime.sagemaker.members import run_with_others
 from intermodal.runtime.sagemaker.shipping import shipped_name
 from intermodal.runtime.tail import Tail
-from intermodal.runtime.task import Task, run_task
+from intermodal.runtime.task import Task
 from intermodal.store.inputs import URI_KEY
 from intermodal.store.locate import find_manifest, open_store
 
@@ -75,9 +77,12 @@ def run_job_task(function: Callable[..., Any], given: TaskInput, context: TaskCo
             placed = replace(placed, settings=replace(placed.settings, store=store))
         ready = _with_delivered(function, given, placed)
         with _said(placed.journal):
-            outcome = run_task(Task(function, ready, placed))
-        outcome = _handed_over(outcome, placed)
-        _leave(job, placed, outcome, isolated=isolated)
+            outcome = run_with_others(Task(function, ready, placed))
+        if hosts_here().is_first:
+            outcome = _handed_over(outcome, placed)
+            _leave(job, placed, outcome, isolated=isolated)
+        elif outcome.error:
+            tell_failure(outcome)
     print(END_MARK, flush=True)
     return outcome
 

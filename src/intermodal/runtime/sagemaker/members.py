@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from intermodal.core.hosts import hosts_here
 from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed, StepFailed
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.cluster import Cluster
@@ -25,19 +26,19 @@ _AGAIN_SECONDS = 0.5
 _RUN, _ENDED = "run", "ended"
 
 
-def run_with_others(task: Task, cluster: Cluster) -> Outcome:
-    """Run a task on this host, together with the job's other hosts.
+def run_with_others(task: Task) -> Outcome:
+    """Run a task on this host, together with the job's other hosts where there are any.
 
     Args:
         task: The task.
-        cluster: The hosts.
 
     Returns:
         How it ended; on all hosts but the first, without outputs. No error escapes.
     """
-    if not cluster.several_hosts:
-        return run_task(task)
     try:
+        cluster = Cluster(hosts_here())
+        if not cluster.several_hosts:
+            return run_task(task)
         return _as_first(task, cluster) if cluster.hosts.is_first else _as_member(task, cluster)
     except IntermodalError as error:
         return Outcome(CANCELLED if isinstance(error, Interrupted) else FAILED, error=error.to_json())
