@@ -54,3 +54,20 @@ def test_a_tuning_job_gives_the_model_that_the_step_alone_makes(
     )
     assert job["HyperParameterTuningJobStatus"] == "Completed"
     assert job["TrainingJobStatusCounters"]["Completed"] == 3
+
+
+@pytest.mark.parametrize("problem", ["text", "tabular"])
+def test_autopilot_brings_candidates_notebooks_and_a_model_that_evaluates(
+    problem: str, on_sagemaker: None, features: Dataset, tmp_path: Path
+) -> None:
+    made = call_step(autopilot, tmp_path / "piloted", features=features, candidates=3, problem=problem)
+    told = json.loads((Path(made["leaderboard"].path) / "leaderboard.json").read_text())
+    assert len(told["candidates"]) == (1 if problem == "text" else 3)
+    containers = json.loads((Path(made["leaderboard"].path) / "containers.json").read_text())
+    assert containers["candidate"] == told["best"]
+    assert containers["containers"][0]["ModelDataUrl"].endswith("model.tar.gz")
+    names = sorted(path.name for path in Path(made["notebooks"].path).iterdir())
+    assert names == ["candidate_definition.ipynb", "data_exploration.ipynb"]
+    judged = call_step(evaluate, tmp_path / "judged", model=made["model"], features=features)
+    assert judged["metrics"].metadata["accuracy"] > 0.5
+    assert made["metrics"].metadata["validation_accuracy"] == told["candidates"][0]["objective"]
