@@ -8,11 +8,13 @@ import pytest
 
 from intermodal.aws.service_model import problems
 from intermodal.aws.settings import SageMakerSettings
+from intermodal.core.config import Settings
 from intermodal.errors import UsageError
 from intermodal.runtime.graph import tasks_of
 from intermodal.runtime.pipeline import load_pipeline
 from intermodal.runtime.sagemaker.pipeline_plans import BranchPlan, branch_plans, pipeline_plans
 from intermodal.runtime.sagemaker.render import UNKNOWN, render_task
+from intermodal.runtime.sagemaker.rendered_pipeline import rendered_pipeline
 from sagemaker_plans import PLACE, STORE
 
 TESTS = Path(__file__).parents[2]
@@ -140,3 +142,15 @@ def test_a_compiled_pipeline_is_planned_like_its_source():
 def test_a_parameter_of_the_wrong_type_is_refused():
     with pytest.raises(UsageError, match="parameter value"):
         toy("loop", items=["not a number"])
+
+
+def test_a_branch_that_cannot_be_taken_does_not_count(tmp_path):
+    settings = Settings(tmp_path, str(tmp_path), "off", "test")
+    pipeline = load_pipeline(str(PIPELINES / "reviews.py"))
+    found = rendered_pipeline(pipeline, {"framework": "baseline"}, settings, SageMakerSettings(), PLACE)
+    told = {item.task: item.may_run for item in found}
+    assert (told["generate"], told["train-pytorch"], told["register-2"]) == (True, False, True)
+    unknown = rendered_pipeline(
+        load_pipeline(f"{TESTS / 'toy_pipelines.py'}:choose"), {}, settings, SageMakerSettings(), PLACE
+    )
+    assert {item.task: item.may_run for item in unknown}["say-3"]

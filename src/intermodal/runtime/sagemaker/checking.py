@@ -30,9 +30,10 @@ def require_acceptable(request: RunRequest, settings: Settings, sagemaker: SageM
         RuntimeFailed: AWS did not say which account this is.
     """
     place = find_place(sagemaker)
-    rendered = rendered_pipeline(
+    every = rendered_pipeline(
         request.pipeline, request.arguments, settings, sagemaker, place, request.placements, runtime
     )
+    rendered = [item for item in every if item.may_run]
     here = {item.task for item in rendered if item.requests}
     plans = [
         plan for plan in pipeline_plans(request.pipeline, request.arguments, sagemaker, place) if plan.task in here

@@ -38,6 +38,11 @@ class TaskRequests:
     conditions: tuple[Condition, ...] = ()
     elsewhere: str = ""
 
+    @property
+    def may_run(self) -> bool:
+        """Whether no condition around it is known not to hold."""
+        return all(item.holds is not False for item in self.conditions)
+
     def to_json(self) -> list[dict[str, Any]]:
         """Its requests as `intermodal render --json` prints them."""
         told = [{"condition": item.text, "holds": item.holds} for item in self.conditions]
