@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,23 @@ from intermodal.steps.deploy import deploy
 from intermodal.steps.transform import transform
 from tiny_models import save_features, save_tokenizer
 
-STORE = "s3://bucket/intermodal"
-SETTINGS = SageMakerSettings(store=STORE, poll=0.2, patience=20)
-CONFIG = f'[sagemaker]\nstore = "{STORE}"\npoll = 0.2\npatience = 20\n'
+SETTINGS = SageMakerSettings(poll=0.2, patience=20)
 
 
-def configure(folder: Path) -> None:
-    """Write an `intermodal.toml` that places the jobs' store in the test's bucket."""
-    (folder / "intermodal.toml").write_text(CONFIG)
-    assert load_settings().extra["sagemaker"]["store"] == STORE
+def configure(folder: Path) -> str:
+    """Write an `intermodal.toml` that places the jobs' store in the bucket; moto's S3 is shared by all tests.
+
+    Args:
+        folder: The working directory.
+
+    Returns:
+        The store's key.
+    """
+    key = f"store-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    store = f"s3://bucket/{key}"
+    (folder / "intermodal.toml").write_text(f'[sagemaker]\nstore = "{store}"\npoll = 0.2\npatience = 20\n')
+    assert load_settings().extra["sagemaker"]["store"] == store
+    return key
 
 
 def train(folder: Path, seed: int = 1, **parameters: Any) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -34,7 +35,7 @@ def sagemaker(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> LocalSageMaker:
-    configure(Path.cwd())
+    monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
     monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
     return local_sagemaker
 
@@ -90,7 +91,7 @@ def test_a_shadow_gets_copies_and_never_answers(
 ) -> None:
     call_deploy(tmp_path / "out", models["one"], shadow=models["three"], capture_percent=100)
     assert {ask()["InvokedProductionVariant"] for _ in range(5)} == {"champion"}
-    prefix = "intermodal/captured/reviews/"
+    prefix = f"{os.environ['STORE_KEY']}/captured/reviews/"
 
     def captured() -> list[dict[str, Any]]:
         return [json.loads(read(f"s3://bucket/{key}")) for key in keys(prefix + "shadow/")]
@@ -107,7 +108,7 @@ def test_captured_requests_are_lines_as_aws_writes_them(
 ) -> None:
     call_deploy(tmp_path / "out", models["one"], capture_percent=100)
     ask(InferenceId="mine")
-    found = keys("intermodal/captured/reviews/champion/")
+    found = keys(f"{os.environ['STORE_KEY']}/captured/reviews/champion/")
     assert all(len(key.split("/")) == 9 and key.endswith(".jsonl") for key in found)  # …/YYYY/MM/DD/HH/NAME
     record = next(item for item in (json.loads(read(f"s3://bucket/{key}")) for key in found) if is_mine(item))
     given, answer = record["captureData"]["endpointInput"], record["captureData"]["endpointOutput"]

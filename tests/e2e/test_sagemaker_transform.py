@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -151,13 +150,22 @@ def placed(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> LocalSageMaker:
-    configure(Path.cwd())
+    monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
     monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
     return local_sagemaker
 
 
 def reviews(folder: Path) -> Dataset:
-    words = ["awful refund", "poor &amp; slow", None, "okay<br />average", "  ", "good", 'great "perfect" love', "ünïcödé 👍"]
+    words = [
+        "awful refund",
+        "poor &amp; slow",
+        None,
+        "okay<br />average",
+        "  ",
+        "good",
+        'great "perfect" love',
+        "ünïcödé 👍",
+    ]
     return write_reviews(folder, [words[number % len(words)] for number in range(3000)])
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from intermodal.aws.names import job_name
+from intermodal.aws.names import JOB_LIMIT, job_name
 from intermodal.aws.request import Request
 from intermodal.aws.settings import JobSettings
 from intermodal.aws.tags import tag_list
@@ -64,7 +65,10 @@ def every(hours: int) -> str:
 
 def schedule_name(monitor: Monitor) -> str:
     """The schedule's name: the endpoint's, and the kind."""
-    return job_name([monitor.endpoint], f"{monitor.kind.lower()}drift"[:12])
+    name = f"{monitor.endpoint}-{monitor.kind}"
+    if len(name) <= JOB_LIMIT:
+        return name
+    return job_name([monitor.endpoint, monitor.kind], hashlib.sha256(name.encode()).hexdigest())
 
 
 def schedule_request(monitor: Monitor) -> Request:
