@@ -25,22 +25,25 @@ class Query:
         database: Database of unqualified names.
         workgroup: Its workgroup.
         results: Where its result goes, s3://…; a workgroup that enforces its own place overrides it.
+        nonce: Distinguishes what must be asked anew, because the tables may have changed; without one, the same
+            text is one query, whoever asks it again.
     """
 
     sql: str
     database: str
     workgroup: str
     results: str
+    nonce: str = ""
 
     def token(self, attempt: int = 1) -> str:
-        """The client request token: the same statement in the same place is one query, whoever asks again."""
-        text = json.dumps([self.sql, self.database, self.workgroup, self.results, attempt])
+        """The client request token: Athena answers the same token with the same query."""
+        text = json.dumps([self.sql, self.database, self.workgroup, self.results, self.nonce, attempt])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def query_of(sql: str, settings: AthenaSettings, place: Place) -> Query:
-    """A statement in the workgroup and database of the settings."""
-    return Query(sql, settings.database, settings.workgroup, results_of(settings, place))
+def query_of(sql: str, settings: AthenaSettings, place: Place, nonce: str = "") -> Query:
+    """A statement in the workgroup and database of the settings; the nonce as in `Query`."""
+    return Query(sql, settings.database, settings.workgroup, results_of(settings, place), nonce)
 
 
 def results_of(settings: AthenaSettings, place: Place) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +53,17 @@ class Athena:
         athena: `[athena]`.
         settings: `[sagemaker]`: region, profile, poll, on_interrupt.
         place: The account's places.
+        sleep: How to wait.
     """
 
-    def __init__(self, athena: AthenaSettings, settings: SageMakerSettings, place: Place) -> None:
-        self.athena, self.settings, self.place = athena, settings, place
+    def __init__(
+        self,
+        athena: AthenaSettings,
+        settings: SageMakerSettings,
+        place: Place,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.athena, self.settings, self.place, self._sleep = athena, settings, place, sleep
 
     def ensure_workgroup(self) -> None:
         """Make the workgroup, or bring it up to date when it is there and differs."""
@@ -148,7 +155,7 @@ class Athena:
                     expected="an end within athena.max_seconds",
                     next_step="raise max_seconds under [athena], or ask for less",
                 )
-            time.sleep(pause)
+            self._sleep(pause)
             pause = min(pause * 1.5, self.settings.poll)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -19,7 +21,8 @@ _KIND = "QueryExecution"
 _TOKENS = "QueryToken"
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 _MOST_ROWS = 1000
-_RUNNING: dict[tuple[str, str], Statement] = {}
+_RUNNING: dict[tuple[str, str], tuple[Statement, threading.Thread]] = {}
+_STOP_SECONDS = 10.0
 
 
 @operation("StartQueryExecution", service="athena")
@@ -36,12 +39,12 @@ def start_query_execution(service: Service, request: dict[str, Any]) -> dict[str
             return {"QueryExecutionId": known["id"]}
         identifier = str(uuid.uuid4())
         record, setting = _prepared(service, request, identifier)
+        statement = Statement(service, setting)
+        work = threading.Thread(target=_execute, args=(service, identifier, statement), daemon=True)
+        _RUNNING[service.url, identifier] = (statement, work)
         executions.put(identifier, record)
         tokens.put(token, {"id": identifier, "request": asked})
-    statement = Statement(service, setting)
-    _RUNNING[service.url, identifier] = statement
-    work = threading.Thread(target=_execute, args=(service, identifier, statement), daemon=True)
-    work.start()
+        work.start()
     return {"QueryExecutionId": identifier}
 
 
@@ -74,9 +77,10 @@ def stop_query_execution(service: Service, request: dict[str, Any]) -> dict[str,
     identifier = request["QueryExecutionId"]
     record = _record(service, identifier)
     running = _RUNNING.get((service.url, identifier))
-    if record["Status"]["State"] not in _ENDED and running is not None:
-        running.interrupt()
-        _finish(service, identifier, "CANCELLED", "Query cancelled by user")
+    if record["Status"]["State"] not in _ENDED:
+        _finish(service, identifier, "CANCELLED", "Query cancelled by user", running[0] if running else None)
+    if running is not None:
+        _interrupt(*running)
     return {}
 
 
@@ -103,6 +107,21 @@ def get_query_runtime_statistics(service: Service, request: dict[str, Any]) -> d
     scanned = record["Statistics"].get("DataScannedInBytes", 0)
     rows = {"InputBytes": scanned, "OutputRows": len(record["rows"])}
     return {"QueryRuntimeStatistics": {"Timeline": {"TotalExecutionTimeInMillis": _took(record)}, "Rows": rows}}
+
+
+@atexit.register
+def _interrupt_all() -> None:
+    """A process that ends must not leave DuckDB at work in its threads."""
+    for running in list(_RUNNING.values()):
+        _interrupt(*running)
+
+
+def _interrupt(statement: Statement, work: threading.Thread) -> None:
+    """Interrupt until it has ended: DuckDB forgets an interruption that comes before it has begun."""
+    limit = time.monotonic() + _STOP_SECONDS
+    while work.is_alive() and time.monotonic() < limit:
+        statement.interrupt()
+        work.join(0.1)
 
 
 def _prepared(service: Service, request: dict[str, Any], identifier: str) -> tuple[dict[str, Any], Setting]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -54,8 +55,7 @@ def repair(statement: Statement, sql: str) -> Answer:
     Raises:
         QueryFailed: There is no such table.
     """
-    words = _Words(sql)
-    words.expect("MSCK", "REPAIR", "TABLE")
+    words = _Words(re.split(r"\bTABLE\b", sql, maxsplit=1, flags=re.IGNORECASE)[1])  # one word for sqlglot before
     table = statement.reader.find(*words.table(statement.setting.database))
     words.expect_end()
     keys = [item["Name"] for item in table.get("PartitionKeys", [])]
@@ -94,11 +94,11 @@ class _Words:
     def __init__(self, sql: str) -> None:
         import sqlglot
 
-        self._left = list(sqlglot.tokenize(sql, read="hive"))
+        self._left = [str(token.text) for token in sqlglot.tokenize(sql, read="hive")]
 
     def take(self, word: str) -> bool:
         """Take a word when it comes next."""
-        if self._left and self._left[0].text.upper() == word:
+        if self._left and self._left[0].upper() == word:
             self._left.pop(0)
             return True
         return False
@@ -107,20 +107,20 @@ class _Words:
         """The next word, whatever it is, without its quotes."""
         if not self._left:
             raise QueryFailed("FAILED: ParseException: the statement ends too early")
-        return str(self._left.pop(0).text)
+        return self._left.pop(0)
 
     def expect(self, *words: str) -> None:
         """Take these words, or say which one is missing."""
         for word in words:
             if not self.take(word):
-                seen = self._left[0].text if self._left else "the end"
+                seen = self._left[0] if self._left else "the end"
                 raise QueryFailed(f"FAILED: ParseException: {word} expected, found {seen}")
 
     def expect_end(self) -> None:
         """Nothing follows but a semicolon."""
         self.take(";")
         if self._left:
-            raise QueryFailed(f"FAILED: ParseException: unexpected {self._left[0].text}")
+            raise QueryFailed(f"FAILED: ParseException: unexpected {self._left[0]}")
 
     def table(self, database: str) -> tuple[str, str]:
         """Database and table."""

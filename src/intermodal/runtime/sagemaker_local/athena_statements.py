@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from intermodal.runtime.sagemaker_local.athena_outcome import Answer, QueryFailed, Setting
@@ -73,8 +74,14 @@ class Statement:
         self._give_tables(query)
         if self.stopped.is_set():
             raise QueryFailed("Query cancelled by user", cancelled=True)
-        rows = plain_integers(self._engine.sql(query.sql(dialect="duckdb")).to_arrow_table())
+        rows = plain_integers(self._asked(query.sql(dialect="duckdb")))
         return rows.rename_columns(names) if names else rows
+
+    def _asked(self, sql: str) -> pa.Table:
+        """What DuckDB answers; by `execute`, since `sql` cannot be interrupted, and says so with a warning."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return self._engine.execute(sql).to_arrow_reader().read_all()
 
     def _give_tables(self, query: Any) -> None:
         """Read the tables that a query names, and let it name ours instead."""
@@ -84,8 +91,8 @@ class Statement:
         columns = {item.name.lower() for item in query.find_all(exp.Column)}
         every = any(not isinstance(item.parent, exp.Count) for item in query.find_all(exp.Star))
         for index, table in enumerate(list(query.find_all(exp.Table))):
-            if not table.db and table.name.lower() in own:
-                continue
+            if not isinstance(table.this, exp.Identifier) or (not table.db and table.name.lower() in own):
+                continue  # a function, which DuckDB knows or refuses, or a name of the query's own
             database = (table.db or self.setting.database).lower()
             found = self.reader.find(database, table.name.lower())
             rows = self.reader.read(found, None if every else columns, PATH_COLUMN in columns)
