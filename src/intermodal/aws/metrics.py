@@ -6,11 +6,13 @@ from there too, and holds the whole name, so that `loss` is never found in `val_
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from intermodal.core.metric_lines import metric_pattern
 from intermodal.core.step import StepSpec
+from intermodal.errors import UsageError
 
 LIMIT = 40  # definitions in a job, by SageMaker
 _NAME_LIMIT, _REGEX_LIMIT = 255, 500
@@ -44,6 +46,41 @@ def metric_definitions(spec: StepSpec, parameters: Mapping[str, Any] | None = No
     own = (parameters or {}).get(PATTERNS_PARAMETER)
     told = tuple(own) if isinstance(own, dict) else ()
     return definitions_of(told + REPORTED.get(spec.name, () if told else COMMON))
+
+
+def own_definitions(patterns: Mapping[str, str]) -> list[dict[str, str]]:
+    """The definitions of metrics that a script prints in a way of its own.
+
+    Args:
+        patterns: Metric → regular expression; one that begins with a letter is found at the beginning of a
+            word alone, so that `loss` is not found in `val_loss`.
+
+    Raises:
+        UsageError: An expression is none, or has not exactly one group; or there are too many.
+    """
+    for name, pattern in patterns.items():
+        _check_pattern(name, pattern)
+    if len(patterns) > LIMIT:
+        raise UsageError("sagemaker.metrics has too many", seen=len(patterns), expected=f"at most {LIMIT}")
+    return [{"Name": name, "Regex": _whole_word(pattern)} for name, pattern in patterns.items()]
+
+
+def _check_pattern(name: str, pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise UsageError(f"sagemaker.metrics.{name} is no regular expression", seen=f"{pattern!r}: {error}") from error
+    if groups != 1 or len(_whole_word(pattern)) > _REGEX_LIMIT:
+        raise UsageError(
+            f"sagemaker.metrics.{name} cannot be used",
+            seen=f"{groups} groups, {len(pattern)} characters",
+            expected=f"one group, the value, and at most {_REGEX_LIMIT} characters",
+        )
+
+
+def _whole_word(pattern: str) -> str:
+    """The expression, which begins where a word does; only with what all dialects of expressions have."""
+    return f"(?:^|[^A-Za-z0-9_]){pattern}" if re.match(r"\w", pattern) and "|" not in pattern else pattern
 
 
 def definitions_of(names: tuple[str, ...]) -> list[dict[str, str]]:

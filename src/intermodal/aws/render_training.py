@@ -8,7 +8,7 @@ from intermodal.aws.job_environment import JobMark, job_environment
 from intermodal.aws.job_images import job_image
 from intermodal.aws.job_input import OWN_INPUT, deliveries, step_arguments
 from intermodal.aws.job_parts import cluster, job_tags, jobs_prefix, stopping, vpc
-from intermodal.aws.metrics import metric_definitions
+from intermodal.aws.metrics import metric_definitions, own_definitions
 from intermodal.aws.render_processing import ENTRYPOINT
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.script_mode import Source, script_hyperparameters
@@ -75,7 +75,7 @@ def _algorithm(plan: TaskPlan, *, script: bool) -> dict[str, Any]:
     return {
         "TrainingImage": job_image(plan),
         "TrainingInputMode": plan.job.input_mode,
-        "MetricDefinitions": metric_definitions(plan.spec, plan.parameters),
+        "MetricDefinitions": own_definitions(plan.job.metrics) or metric_definitions(plan.spec, plan.parameters),
         **({} if script else own),
     }
 

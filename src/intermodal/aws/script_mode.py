@@ -54,7 +54,8 @@ def pack_source(directory: Path, entry_point: str) -> Source:
     """
     if not directory.is_dir():
         raise UsageError("sagemaker.source_dir is no directory", seen=directory, expected="a directory with a script")
-    if not entry_point or not (directory / entry_point).is_file():
+    script = (directory / entry_point).resolve()
+    if not entry_point or not script.is_file() or not script.is_relative_to(directory.resolve()):
         raise UsageError(
             "sagemaker.entry_point is not in source_dir", seen=entry_point or "nothing", expected="a script in it"
         )

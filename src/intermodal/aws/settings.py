@@ -54,6 +54,8 @@ class JobSettings:
         tensorboard: Whether TensorBoard's event files go to S3.
         source_dir: The user's own source directory, for script mode.
         entry_point: The script in it.
+        metrics: Metric → regular expression whose only group is its value in a line of the log, for a
+            script that prints its metrics in a way of its own.
         env: Variables, as plain text; never a secret.
     """
 
@@ -82,6 +84,7 @@ class JobSettings:
     tensorboard: bool = False
     source_dir: str = ""
     entry_point: str = ""
+    metrics: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -178,7 +181,7 @@ def _from_environment() -> dict[str, Any]:
 
 
 def _job(before: JobSettings, given: dict[str, Any], where: str, also: frozenset[str] = frozenset()) -> JobSettings:
-    made = read_section(before, given, where, also, texts=("env",))
+    made = read_section(before, given, where, also, texts=("env", "metrics"))
     _one_of(f"{where}.kind", made.kind, _KINDS)
     _one_of(f"{where}.input_mode", made.input_mode, _MODES)
     for name in ("instances", "volume_gb", "max_runtime"):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from intermodal.aws.dlc import container_image
@@ -19,6 +19,7 @@ from intermodal.aws.job_images import require_images
 from intermodal.aws.job_input import channel_name
 from intermodal.aws.metrics import definitions_of, metric_definitions
 from intermodal.aws.script_mode import pack_source
+from intermodal.aws.service_model import problems
 from intermodal.aws.settings import JobSettings, SageMakerSettings
 from intermodal.core.metric_lines import metric_line
 from intermodal.core.registry import CATALOGUE, load_spec
@@ -107,6 +108,20 @@ def test_a_script_says_itself_what_it_prints():
     assert metric_definitions(TRAINING, {"metric_patterns": "none"}) == metric_definitions(TRAINING)
 
 
+def test_metrics_of_a_script_of_ones_own():
+    plan = a_plan(TRAINING, JobSettings(metrics={"loss": r"loss: ([0-9.]+)", "step": r"^at ([0-9]+)"}))
+    (loss, step) = render_job(plan).request.parameters["AlgorithmSpecification"]["MetricDefinitions"]
+    assert step == {"Name": "step", "Regex": "^at ([0-9]+)"}
+    assert re.search(loss["Regex"], "epoch 1 loss: 0.5")[1] == "0.5"
+    assert re.search(loss["Regex"], "loss: 0.5")[1] == "0.5"
+    assert re.search(loss["Regex"], "val_loss: 0.5") is None
+    for wrong in ("loss", "(a)(b)", "(", "(" + "x" * 500 + ")"):
+        with pytest.raises(UsageError, match=r"sagemaker\.metrics\.loss"):
+            render_job(a_plan(TRAINING, JobSettings(metrics={"loss": wrong})))
+    with pytest.raises(UsageError, match="too many"):
+        render_job(a_plan(TRAINING, JobSettings(metrics={f"m{number}": "(x)" for number in range(41)})))
+
+
 def test_definitions_stay_within_sagemakers_forty():
     assert len(definitions_of(tuple(f"metric_{number}" for number in range(60)))) == 40
     assert definitions_of(("x" * 300, "short", "short")) == definitions_of(("short",))
@@ -164,17 +179,41 @@ def test_in_script_mode_the_image_runs_the_users_script(tmp_path):
     assert rendered.collects
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    parameters=st.dictionaries(
+        st.from_regex(r"[a-z_]{1,40}", fullmatch=True), st.text(max_size=60) | st.integers() | st.floats(), max_size=30
+    )
+    | st.fixed_dictionaries({"long": st.text(min_size=2300, max_size=2600)})
+)
+def test_any_parameters_are_hyperparameters_within_the_limits_or_refused(tmp_path_factory, parameters):
+    source = tmp_path_factory.getbasetemp() / "script-mode-source"
+    source.mkdir(exist_ok=True)
+    (source / "train.py").touch()
+    job = JobSettings(source_dir=str(source), entry_point="train.py")
+    try:
+        body = render_job(a_plan(TRAINING, job, parameters=parameters)).request.parameters
+    except UsageError as refused:
+        assert re.search(r"parameter (long|\w+) ", str(refused))
+        return
+    assert problems("sagemaker", "CreateTrainingJob", body) == []
+    told = {name: json.loads(value) for name, value in body["HyperParameters"].items()}
+    assert repr({name: told[name] for name in parameters}) == repr(parameters)
+
+
 @pytest.mark.parametrize(
-    ("settings", "fields", "word"),
+    ("given_settings", "fields", "word"),
     [
         ({"entry_point": "missing.py"}, {}, "entry_point"),
+        ({"entry_point": "../outside.py"}, {}, "entry_point"),
         ({"entry_point": "train.py"}, {"parameters": {"text": "x" * 2500}}, "parameter text"),
         ({"entry_point": "train.py"}, {"parameters": {f"p{n}": n for n in range(100)}}, "too many parameters"),
         ({"entry_point": "train.py"}, {"spec": a_spec()}, "source_dir is for training jobs"),
     ],
 )
-def test_what_script_mode_cannot_do_is_refused(tmp_path, settings, fields, word):
-    job = JobSettings(source_dir=str(a_source(tmp_path)), **settings)
+def test_what_script_mode_cannot_do_is_refused(tmp_path, given_settings, fields, word):
+    (tmp_path / "outside.py").touch()
+    job = JobSettings(source_dir=str(a_source(tmp_path)), **given_settings)
     with pytest.raises(UsageError, match=word):
         render_job(a_plan(**{"spec": TRAINING, "job": job, **fields}))
 
