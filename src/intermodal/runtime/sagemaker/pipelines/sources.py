@@ -181,12 +181,12 @@ class Template(Source):
 
     def resolve(self, known: Known) -> Any:
         """See `Source.resolve`."""
-        return "".join(piece if isinstance(piece, str) else _as_text(piece.resolve(known)) for piece in self.pieces())
+        return _filled(self.value, {name: _as_text(item.resolve(known)) for name, item in self.values})
 
     def pieces(self) -> list[str | Source]:
-        """The text in order: as it stands, and the sources between."""
+        """A text in order: as it stands, and the sources between."""
         known = dict(self.values)
-        words = _PLACEHOLDER.split(self.text)
+        words = _PLACEHOLDER.split(self.value)
         return [known[word] if index % 2 else word for index, word in enumerate(words) if word]
 
     def parts(self) -> Iterator[Source]:
