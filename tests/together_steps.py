@@ -5,7 +5,7 @@ from kfp.dsl import Dataset, Output
 from intermodal.core.step import step
 
 
-@step(parallel="processes")
+@step(job="training", parallel="processes")
 def meet(found: Output[Dataset], fails: int = -1, killed: int = -1) -> None:
     """Write who was there; the process `fails` raises, the process `killed` is killed.
 

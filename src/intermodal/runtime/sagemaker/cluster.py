@@ -82,7 +82,7 @@ def cluster_of(spec: StepSpec) -> Cluster:
             f"step {spec.name} cannot share its work over several hosts",
             seen=f"{len(hosts.names)} hosts",
             expected="one",
-            next_step="set instance_count = 1 for it",
+            next_step=f"set sagemaker.steps.{spec.name}.instances = 1",
         )
     if spec.needs.parallel != "processes":
         if wanted > 1 and not spec.needs.parallel:

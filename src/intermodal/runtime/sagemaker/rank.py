@@ -96,6 +96,7 @@ def _call(settings: dict[str, Any], rank: int, folder: Path) -> None:
     if rank:
         for variable in (JOURNAL_VARIABLE, "INTERMODAL_TENSORBOARD"):  # one tells for all
             os.environ.pop(variable, None)
+    if os.environ["LOCAL_RANK"] != "0":  # the first process of each host leaves what its wrapper looks at
         scratch = folder / f"rank-{rank}"
         scratch.mkdir()
         for name, value in given["outputs"].get("artifacts", {}).items():
