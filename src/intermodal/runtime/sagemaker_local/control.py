@@ -47,6 +47,8 @@ def preempt(service: Service, _request: Request, name: str) -> Response:
     job = service.jobs.find(TrainingJob.kind, name)
     if not isinstance(job, TrainingJob) or job.ended:
         raise ApiError("ValidationException", NOT_FOUND)
+    if not job.spot:
+        raise ApiError("ValidationException", f"{name} does not run on spot capacity (EnableManagedSpotTraining)")
     job.preempt()
     return _json({"preempted": name})
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from intermodal.runtime.sagemaker_local.answering import Seen
 
 _REMEMBERED = 100_000  # calls
+_ALIVE: set[int] = set()  # those of this process: they share moto, which is one for a process
 
 
 class LocalSageMaker:
@@ -40,11 +41,13 @@ class LocalSageMaker:
         self.url = f"http://127.0.0.1:{self._server.port}"
         self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        _ALIVE.add(id(self))
         try:
             self.service = Service(options, self.url)
             self._application = Application(self.service, self.requests)
         except BaseException:
             self._server.server_close()
+            _forget(self)
             raise
 
     def start(self) -> LocalSageMaker:
@@ -57,6 +60,7 @@ class LocalSageMaker:
         self.service.close()
         self._server.shutdown()
         self._server.server_close()
+        _forget(self)
 
     def _call(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         return self._application(environ, start)
@@ -70,3 +74,12 @@ class LocalSageMaker:
     ) -> None:
         """See `stop`."""
         self.stop()
+
+
+def _forget(local: LocalSageMaker) -> None:
+    """With the last of a process, all that moto knows is gone, as it would be with the process."""
+    from moto.moto_api._internal.models import moto_api_backend
+
+    _ALIVE.discard(id(local))
+    if not _ALIVE:
+        moto_api_backend.reset()
