@@ -8,7 +8,7 @@ from intermodal.aws.job_environment import JobMark, job_environment
 from intermodal.aws.job_images import job_image
 from intermodal.aws.job_input import OWN_INPUT, deliveries, step_arguments
 from intermodal.aws.job_parts import cluster, job_tags, jobs_prefix, stopping, vpc
-from intermodal.aws.metrics import metric_definitions, own_definitions
+from intermodal.aws.metrics import PATTERNS_PARAMETER, metric_definitions, own_definitions
 from intermodal.aws.render_processing import ENTRYPOINT
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.script_mode import Source, script_hyperparameters
@@ -75,9 +75,16 @@ def _algorithm(plan: TaskPlan, *, script: bool) -> dict[str, Any]:
     return {
         "TrainingImage": job_image(plan),
         "TrainingInputMode": plan.job.input_mode,
-        "MetricDefinitions": own_definitions(plan.job.metrics) or metric_definitions(plan.spec, plan.parameters),
+        "MetricDefinitions": _metrics(plan, script=script),
         **({} if script else own),
     }
+
+
+def _metrics(plan: TaskPlan, *, script: bool) -> list[dict[str, str]]:
+    """How metrics are found: as the settings say, as the step's script prints them, or in the wrapper's own lines."""
+    printed = plan.parameters.get(PATTERNS_PARAMETER) if script else None
+    patterns = plan.job.metrics or (printed if isinstance(printed, dict) else {})
+    return own_definitions(patterns) or metric_definitions(plan.spec, plan.parameters)
 
 
 def _channels(plan: TaskPlan, mark: JobMark, *, script: bool) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def pack_source(directory: Path, entry_point: str) -> Source:
 
 
 def script_hyperparameters(plan: TaskPlan, source: Source, job: str) -> dict[str, str]:
-    """Hyperparameters as AWS's toolkit reads them: each value JSON, the step's parameters as the script's options.
+    """Hyperparameters as AWS's toolkit reads them: each value JSON, the script's options among them.
 
     Args:
         plan: The task.
@@ -81,7 +81,7 @@ def script_hyperparameters(plan: TaskPlan, source: Source, job: str) -> dict[str
         UsageError: A parameter is too long, or there are too many.
     """
     check_no_secrets(plan.parameters)
-    given = {name: value for name, value in plan.parameters.items() if value is not None}
+    given = _options(plan.parameters)
     own = {
         "sagemaker_program": source.entry_point,
         "sagemaker_submit_directory": f"{plan.place.store}/{source.key}",
@@ -100,6 +100,13 @@ def script_hyperparameters(plan: TaskPlan, source: Source, job: str) -> dict[str
     if len(made) > _MOST:
         raise UsageError("a step has too many parameters for script mode", seen=len(given), expected=_MOST - len(own))
     return made
+
+
+def _options(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The script's options: what the step calls its hyperparameters, as `train_script` does, else all parameters."""
+    own = parameters.get("hyperparameters")
+    options = own if isinstance(own, dict) else parameters
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _files(directory: Path) -> list[Path]:

@@ -179,6 +179,16 @@ def test_in_script_mode_the_image_runs_the_users_script(tmp_path):
     assert rendered.collects
 
 
+def test_train_script_says_its_hyperparameters_and_metrics_by_its_parameters(tmp_path):
+    job = JobSettings(source_dir=str(a_source(tmp_path)), entry_point="train.py")
+    given = {"hyperparameters": {"epochs": 2}, "metric_patterns": {"loss": "loss=(.+)"}, "source": "training"}
+    body = render_job(a_plan(TRAINING, job, parameters=given)).request.parameters
+    assert {name for name in body["HyperParameters"] if not name.startswith("sagemaker_")} == {"epochs"}
+    (definition,) = body["AlgorithmSpecification"]["MetricDefinitions"]
+    assert definition["Name"] == "loss"
+    assert re.search(definition["Regex"], "loss=0.5")[1] == "0.5"
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     parameters=st.dictionaries(
