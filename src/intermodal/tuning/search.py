@@ -5,6 +5,7 @@ Used by the step `tune` on this machine and by the local SageMaker, so that both
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +60,11 @@ class Search:
         optuna = _optuna()
         self._distributions = {item.name: _distribution(item) for item in self.space}
         self._study = optuna.create_study(direction=self.direction, sampler=self._sampler(), pruner=self._pruner())
+        if self.strategy == GRID:
+            # optuna's own grid ends the study itself, which only `optimize` allows.
+            names = [item.name for item in self.space]
+            for values in itertools.product(*map(_choices, self.space)):
+                self._study.enqueue_trial(dict(zip(names, values, strict=True)))
 
     def learn(self, earlier: Sequence[Earlier]) -> int:
         """Take over what earlier searches found; how many of them lie within the ranges."""
@@ -107,10 +113,8 @@ class Search:
 
     def _sampler(self) -> Any:
         samplers = _optuna().samplers
-        if self.strategy == RANDOM:
+        if self.strategy in (RANDOM, GRID):
             return samplers.RandomSampler(seed=self.seed)
-        if self.strategy == GRID:
-            return samplers.GridSampler({item.name: _choices(item) for item in self.space}, seed=self.seed)
         return samplers.TPESampler(seed=self.seed, n_startup_trials=min(10, 3 + 2 * len(self.space)))
 
     def _pruner(self) -> Any:
