@@ -136,6 +136,7 @@ def _as_text(tasks: list[TaskRequests]) -> str:
     for task in tasks:
         head = [f"# {task.task}" + (f": {task.elsewhere}" if task.elsewhere else "")]
         head += [f"# if {item.text}  ({_verdict(item.holds)})" for item in task.conditions]
+        head += [f"# uploaded before: {item.key}" for item in task.staged]
         for request in task.requests:
             unknown = [f"# known only while it runs: {path}" for path in request.unknown]
             body = yaml.safe_dump(

@@ -37,6 +37,8 @@ def test_all_requests_in_order_and_each_is_valid(cli):
     assert by_task["train-pytorch"]["operation"] == "CreateTrainingJob"
     assert by_task["train-pytorch"]["conditions"] == [{"condition": "framework == 'pytorch'", "holds": True}]
     assert by_task["generate"]["operation"] == "CreateProcessingJob"
+    (given,) = by_task["generate"]["staged"].values()
+    assert given["inputs"]["parameterValues"]["rows"] == 500
 
 
 def test_the_account_is_a_stand_in_that_is_told_or_what_is_said(cli, monkeypatch):

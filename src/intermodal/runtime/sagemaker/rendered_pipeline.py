@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from intermodal.aws.job_input import MANAGED, kind_of
 from intermodal.aws.request import Place, Request, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
@@ -16,7 +18,7 @@ from intermodal.runtime.keys import key_parts
 from intermodal.runtime.pipeline import Pipeline
 from intermodal.runtime.sagemaker.pipeline_plans import BranchPlan, Condition, branch_plans
 from intermodal.runtime.sagemaker.planning import with_tracking
-from intermodal.runtime.sagemaker.render import render_task
+from intermodal.runtime.sagemaker.render import Staged, render_job, render_task
 
 NAME = "sagemaker"
 _CONTENT = "(content)"  # marks, in a plan, that the job's name depends on content that is not known yet
@@ -31,12 +33,14 @@ class TaskRequests:
         requests: The requests that do its work, in order; empty when it runs elsewhere.
         conditions: The conditions around it, outermost first.
         elsewhere: Why SageMaker does not do its work; empty when it does.
+        staged: Files that are uploaded before, below the store's root.
     """
 
     task: str
     requests: tuple[Request, ...] = ()
     conditions: tuple[Condition, ...] = ()
     elsewhere: str = ""
+    staged: tuple[Staged, ...] = ()
 
     @property
     def may_run(self) -> bool:
@@ -46,7 +50,8 @@ class TaskRequests:
     def to_json(self) -> list[dict[str, Any]]:
         """Its requests as `intermodal render --json` prints them."""
         told = [{"condition": item.text, "holds": item.holds} for item in self.conditions]
-        return [{**request.to_json(), "conditions": told} for request in self.requests]
+        files = {item.key: _as_json(item) for item in self.staged}
+        return [{**request.to_json(), "conditions": told, "staged": files} for request in self.requests]
 
 
 def rendered_pipeline(
@@ -80,7 +85,18 @@ def _requests(item: BranchPlan, settings: Settings, placements: Mapping[str, str
     why = _elsewhere(item, settings, placements, runtime)
     if why or item.plan is None:
         return TaskRequests(item.name, (), item.conditions, why)
-    return TaskRequests(item.name, tuple(render_task(as_launched(item.plan, settings))), item.conditions)
+    plan = as_launched(item.plan, settings)
+    if kind_of(plan) == MANAGED:
+        return TaskRequests(item.name, tuple(render_task(plan)), item.conditions)
+    job = render_job(plan)
+    return TaskRequests(item.name, (job.request,), item.conditions, staged=job.staged_files)
+
+
+def _as_json(staged: Staged) -> Any:
+    """A staged file's content, where it is JSON; its size otherwise."""
+    if staged.key.endswith(".json"):
+        return json.loads(staged.content)
+    return {"bytes": len(staged.content)}
 
 
 def as_launched(plan: TaskPlan, settings: Settings) -> TaskPlan:
