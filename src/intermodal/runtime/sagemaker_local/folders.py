@@ -53,7 +53,7 @@ class FolderExecutor(Executor):
         found = self._found(execution.image)
         port = free_port() if execution.port else 0
         environment = self._environment(execution, found, port)
-        command = [*(execution.command or _entry_point(found)), *execution.arguments]
+        command = [*(execution.command or found.entry_point), *execution.arguments]
         if self._private:
             hosts = _hosts_file(self._service.home / "hosts", execution)
             words = namespace_command(
@@ -166,12 +166,6 @@ class _Process(Running):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._reaper.ended(self._process.pid)
         return 128 - code if code < 0 else code
-
-
-def _entry_point(found: ImageFolder) -> tuple[str, ...]:
-    """What an image's ENTRYPOINT is in a folder: a program `entrypoint`; without one, the words are a command."""
-    program = found.path[0] / "entrypoint"
-    return (str(program),) if program.is_file() else ()
 
 
 def free_port() -> int:

@@ -32,7 +32,7 @@ class Images:
     """Image references and what stands for them.
 
     Args:
-        folders: Reference → folder with `bin` in it.
+        folders: Reference → folder with `bin` in it; a program `entrypoint` there is the image's entry point.
     """
 
     def __init__(self, folders: dict[str, Path]) -> None:
@@ -50,7 +50,8 @@ class Images:
         """What stands for an image; None when nothing does."""
         folder = self._folders.get(reference)
         if folder is not None:
-            return ImageFolder((folder.absolute() / "bin",))
+            program = folder.absolute() / "bin" / "entrypoint"
+            return ImageFolder((program.parent,), entry_point=(str(program),) if program.is_file() else ())
         if own_name(reference):
             kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
             return ImageFolder((Path(sys.executable).parent,), kept, ENTRY_POINT)
