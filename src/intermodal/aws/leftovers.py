@@ -109,7 +109,7 @@ def _jobs(calls: Calls, kind: JobKind) -> Iterator[Leftover]:
         name, arn = item[kind.name_member], item[f"{kind.prefix}Arn"]
         tags = _tags(calls, arn)
         described = find_job(calls, kind, name) if tags else None
-        if not any((described or {}).get(member) for member in _PARENTS):
+        if not any((described or {}).get(member) for member in _PARENTS if member != f"{kind.prefix}Arn"):
             yield Leftover(_spoken(kind), name, arn, item.get("CreationTime"), tags)
 
 
