@@ -32,6 +32,7 @@ _MODULES = (
     "model_packages",
     "monitoring",
     "pipelines",
+    "pipeline_executions",
 )
 _KNOWN: dict[tuple[str, str], Operation] = {}
 _ROUTES: list[tuple[str, str, Route]] = []

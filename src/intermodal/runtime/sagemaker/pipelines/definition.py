@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from intermodal.core.registry import load_spec
 from intermodal.core.step import StepSpec
 from intermodal.runtime.pipeline import Pipeline
 from intermodal.runtime.sagemaker.pipelines.conditions import conditions_of
-from intermodal.runtime.sagemaker.pipelines.flatten import FlatTask, Guard, flatten
+from intermodal.runtime.sagemaker.pipelines.flat_task import FlatTask, Guard
+from intermodal.runtime.sagemaker.pipelines.flatten import flatten
 from intermodal.runtime.sagemaker.pipelines.job_steps import JobStep, job_step, reading, step_kind
 from intermodal.runtime.sagemaker.pipelines.operands import operand_of
 from intermodal.runtime.sagemaker.pipelines.packages import register_model
@@ -28,6 +30,8 @@ from intermodal.runtime.sagemaker.planning import image_for
 VERSION = "2020-12-01"
 FAIL_STEP = "intermodal.steps.fail:fail"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
+_NAME_LENGTH = 64
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ class _Rendering:
         return {
             "Name": last.name,
             "Type": "Condition",
-            "DisplayName": last.title,
+            "DisplayName": _NOT_IN_NAMES.sub("-", last.title)[:_NAME_LENGTH],
             "Arguments": {"Conditions": made, "IfSteps": steps, "ElseSteps": []},
         }
 

@@ -21,7 +21,7 @@ from intermodal.runtime.sagemaker.pipelines.expressions import (
     parameter,
     step_property,
 )
-from intermodal.runtime.sagemaker.pipelines.flatten import FlatTask
+from intermodal.runtime.sagemaker.pipelines.flat_task import FlatTask
 from intermodal.runtime.sagemaker.pipelines.task_file import (
     ARGUMENT_VARIABLE,
     FROM_VARIABLE,

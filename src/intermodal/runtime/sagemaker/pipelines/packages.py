@@ -11,7 +11,7 @@ from intermodal.core.component import image_of
 from intermodal.errors import UsageError
 from intermodal.runtime.compiled import locked_images
 from intermodal.runtime.sagemaker.pipelines.expressions import step_property
-from intermodal.runtime.sagemaker.pipelines.flatten import FlatTask
+from intermodal.runtime.sagemaker.pipelines.flat_task import FlatTask
 
 _LONGEST = 64
 

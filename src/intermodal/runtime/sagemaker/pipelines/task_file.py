@@ -16,7 +16,7 @@ from intermodal.aws.request import TaskPlan
 from intermodal.core.executor_input import OPTIONS
 from intermodal.core.source import source_digest, source_files
 from intermodal.core.step import StepSpec
-from intermodal.runtime.sagemaker.pipelines.flatten import FlatTask
+from intermodal.runtime.sagemaker.pipelines.flat_task import FlatTask
 from intermodal.runtime.sagemaker.pipelines.sources import Argument, Constant
 
 KEY = "pipeline"  # within the ExecutorInput's own options
