@@ -18,14 +18,22 @@ IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/intermodal/core@sha256:" +
 def a_spec(inputs: tuple[str, ...] = ("data",), *, job: str = "processing", **fields: Any) -> StepSpec:
     """A step with the given inputs, one output and one plain result."""
     slots = tuple(Slot(name, "system.Dataset") for name in inputs)
-    given = {"name": "count", "target": "steps:count", "summary": "Count.", "needs": Needs(job=job, parallel="hosts"), **fields}
+    given = {
+        "name": "count",
+        "target": "steps:count",
+        "summary": "Count.",
+        "needs": Needs(job=job, parallel="hosts"),
+        **fields,
+    }
     return StepSpec(**given, inputs=slots, outputs=(Slot("made", "system.Model"),), return_types={"Output": int})
 
 
 def a_plan(spec: StepSpec | None = None, job: JobSettings | None = None, **fields: Any) -> TaskPlan:
-    """A plan; every input is an artifact of the store."""
+    """A plan; every input that is not optional is an artifact of the store."""
     spec = spec or a_spec()
-    inputs = {item.name: (f"{STORE}/artifacts/before/0123-ab/{item.name}",) for item in spec.inputs}
+    inputs = {
+        item.name: (f"{STORE}/artifacts/before/0123-ab/{item.name}",) for item in spec.inputs if not item.optional
+    }
     settings = SageMakerSettings(job=job or JobSettings(), **fields.pop("settings", {}))
     given = {"pipeline": "reviews", "run_id": "run-1", "task": "count", "image": IMAGE, "inputs": inputs, **fields}
     given = {"parameters": {"n": 3}, "place": PLACE, **given}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from intermodal.runtime.pipeline import load_pipeline
 from intermodal.runtime.sagemaker.pipeline_plans import BranchPlan, branch_plans, pipeline_plans
 from intermodal.runtime.sagemaker.render import UNKNOWN, render_task
 from intermodal.runtime.sagemaker.rendered_pipeline import rendered_pipeline
-from sagemaker_plans import PLACE, STORE
+from sagemaker_plans import PLACE, STORE, a_catalogue_plan
 
 TESTS = Path(__file__).parents[2]
 PIPELINES = TESTS.parent / "pipelines"
@@ -40,8 +42,12 @@ def test_every_task_of_every_pipeline_is_planned_in_order_and_rendered(path):
     assert [item.name.partition(".")[0] for item in found] == [task.name for task in tasks_of(pipeline.spec)]
     for item in found:
         assert item.plan is not None
-        for request in render_task(item.plan) if item.plan.spec.needs.job != "managed" else ():
+        requests = render_task(item.plan)
+        assert requests
+        for request in requests:
             assert problems(request.service, request.operation, request.parameters) == []
+            assert request.task == item.name
+        assert [request.digest for request in render_task(item.plan)] == [request.digest for request in requests]
     plans = pipeline_plans(pipeline, given, SageMakerSettings(), PLACE)
     assert plans == [item.plan for item in found]
 
@@ -154,3 +160,19 @@ def test_a_branch_that_cannot_be_taken_does_not_count(tmp_path):
         load_pipeline(f"{TESTS / 'toy_pipelines.py'}:choose"), {}, settings, SageMakerSettings(), PLACE
     )
     assert {item.task: item.may_run for item in unknown}["say-3"]
+
+
+def untagged(value: object) -> object:
+    """A request without its tags, wherever they stand."""
+    if isinstance(value, dict):
+        return {name: untagged(item) for name, item in value.items() if name != "Tags"}
+    return [untagged(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("step", ["tune", "autopilot", "deploy", "transform", "package_model", "train_pytorch"])
+def test_no_request_names_the_run_but_in_tags(step):
+    plan = replace(a_catalogue_plan(step), run_id="run-0123-of-somebody")
+    other = replace(plan, run_id="another")
+    told = [untagged(request.parameters) for request in render_task(plan)]
+    assert told == [untagged(request.parameters) for request in render_task(other)]
+    assert "run-0123-of-somebody" not in json.dumps(told, default=str)
