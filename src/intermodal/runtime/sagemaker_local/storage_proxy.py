@@ -55,7 +55,7 @@ class StorageProxy:
         kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP]
         if method != "HEAD":
             kept = [(name, value) for name, value in kept if name.lower() != "content-length"]
-        return Response(content, answer.status, headers=kept)
+        return Response([content], answer.status, headers=kept)  # bytes alone would set the length of a HEAD to 0
 
     def _connection(self) -> Any:
         found = getattr(self._local, "connection", None)
