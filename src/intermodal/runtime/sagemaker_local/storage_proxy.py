@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request, Response
 _SECONDS = 120
 _HOP = frozenset(("connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect", "host"))
 _OLD = frozenset(("authorization", "x-amz-date", "x-amz-security-token", "content-length", "x-amz-content-sha256"))
+_OLD_STYLE = ("AWSAccessKeyId=", "Signature=", "Expires=", "x-amz-security-token=")  # presigned before version 4
 _CHUNK = re.compile(rb"([0-9a-fA-F]+)(?:;[^\r\n]*)?\r\n")
 
 
@@ -79,7 +80,8 @@ def _path_of(request: Request) -> str:
     """Path and query as they were sent, without what a presigned URL carries."""
     raw = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.path
     path, _, query = raw.partition("?")
-    kept = [part for part in query.split("&") if part and not part.startswith("X-Amz-")]
+    signature = _OLD_STYLE if "Signature=" in query else ()
+    kept = [part for part in query.split("&") if part and not part.startswith(("X-Amz-", *signature))]
     return f"{path}?{'&'.join(kept)}" if kept else path
 
 
@@ -113,6 +115,9 @@ def _unframed(body: bytes) -> bytes:
 
 def _expired(request: Request) -> bool:
     """Whether a presigned URL's time is over; the server behind cannot tell any more."""
+    until = request.args.get("Expires", "")
+    if "Signature" in request.args and until.isdigit():
+        return time.time() > int(until)
     made, seconds = request.args.get("X-Amz-Date", ""), request.args.get("X-Amz-Expires", "")
     if not made or not seconds.isdigit():
         return False
