@@ -19,13 +19,19 @@ _SCHEME = "secretsmanager:"
 _REFERENCE = re.compile(r"secretsmanager:(?P<name>[A-Za-z0-9/_+=.@:-]{1,512})(#(?P<key>[^#\s]{1,128}))?")
 _WORDS = r"token|secret|password|passwd|passphrase|api_?key|access_?key|private_?key|credentials?"
 _SECRET_NAME = re.compile(rf"(^|_)({_WORDS})s?(_|$)")
+_TELLS_WHERE = re.compile(r"_(arn|env|file|name|path|variable)$")  # of a secret, not what it is
+_ARN = re.compile(r"arn:aws[a-z-]*:(secretsmanager|ssm):[^\s]+")
 _SECRET_VALUE = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a name says that its value is a secret: token, secret, password, api_key and the like, as a word."""
-    return _SECRET_NAME.search(_HUMP.sub("_", name).replace("-", "_").lower()) is not None
+    """Whether a name says that its value is a secret: token, secret, password, api_key and the like, as a word.
+
+    A name that ends in _arn, _env, _file, _name, _path or _variable says where a secret is, which is none.
+    """
+    plain = _HUMP.sub("_", name).replace("-", "_").lower()
+    return _SECRET_NAME.search(plain) is not None and _TELLS_WHERE.search(plain) is None
 
 
 def is_reference(value: Any) -> bool:
@@ -119,7 +125,7 @@ def _texts(value: Any, path: str, name: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _why_secret(name: str, text: str) -> str:
-    if is_reference(text):
+    if is_reference(text) or _ARN.fullmatch(text):
         return ""
     if is_secret_name(name):
         return "a text under a name that says it is a secret"

@@ -18,7 +18,21 @@ def test_names_that_say_secret(name):
     assert is_secret_name(name)
 
 
-@pytest.mark.parametrize("name", ["tokenizer", "max_seq_length", "secretary", "key", "keys", "passage", "checkpoint"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokenizer",
+        "max_seq_length",
+        "secretary",
+        "key",
+        "keys",
+        "passage",
+        "checkpoint",
+        "token_env",
+        "secretArn",
+        "credentials_file",
+    ],
+)
 def test_names_that_do_not(name):
     assert not is_secret_name(name)
 
@@ -28,6 +42,7 @@ def test_names_that_do_not(name):
     [
         {"max_tokens": 128, "api_key": "", "token": None},
         {"api_key": "secretsmanager:prod/key"},
+        {"secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:redshift-a1b2c3"},
         {"source": "https://host/data", "text": "what is a password?"},
     ],
 )
