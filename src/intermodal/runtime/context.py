@@ -32,6 +32,7 @@ class TaskContext:
         use_cache: Whether a remembered result may be used.
         missed: File with the key's parts, when the launcher has already looked the task up in vain from
             this very environment; empty when the task must look for itself.
+        engine: The service that does the work of a managed step; empty when the step does it itself.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class TaskContext:
     image: str = ""
     use_cache: bool = True
     missed: str = ""
+    engine: str = ""
 
     @property
     def journal(self) -> Path:
@@ -99,4 +101,5 @@ class TaskContext:
             image=os.environ.get(_PREFIX + "IMAGE", ""),
             use_cache=os.environ.get(_PREFIX + "USE_CACHE", "1") != "0",
             missed=os.environ.get(_PREFIX + "MISSED", ""),
+            engine=os.environ.get(_PREFIX + "ENGINE", ""),
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from intermodal.aws.surroundings import PIPELINE_VARIABLE
 from intermodal.core.config import Settings
-from intermodal.core.step import spec_of
+from intermodal.core.step import StepSpec, spec_of
 from intermodal.errors import UsageError
 from intermodal.runtime.graph import template_of
 from intermodal.runtime.local.launch import Launch, Launcher
@@ -97,10 +97,10 @@ def placed_launcher(record: RunRecord, settings: Settings, here: Launcher, *, le
         launchers[f"{place} {BESIDE}"] = Beside(Subprocess(), place, record.pipeline)
 
     def choose(launch: Launch) -> str:
-        place = place_of(launch, record)
+        spec = spec_of(launch.task.function)
+        place = place_of(launch.task.context.task, spec, record)
         if place == LOCAL:
             return LOCAL
-        spec = spec_of(launch.task.function)
         if spec.needs.job == "managed":
             return f"{place} {BESIDE}"
         if "mlflow" in spec.needs.capabilities and not is_reachable(settings.tracking_uri):
@@ -117,10 +117,15 @@ def _say(launch: Launch, text: str) -> None:
     launch.watch()
 
 
-def place_of(launch: Launch, record: RunRecord) -> str:
+def engine_of(label: str, spec: StepSpec, record: RunRecord) -> str:
+    """The service that does the work of a managed step; empty where the step does it itself."""
+    place = place_of(label, spec, record) if spec.needs.job == "managed" else LOCAL
+    return "" if place == LOCAL else place
+
+
+def place_of(label: str, spec: StepSpec, record: RunRecord) -> str:
     """Where a task was placed: by its own name, by its step's, or with all others."""
-    spec = spec_of(launch.task.function)
-    names = (launch.task.context.task, template_of(launch.task.context.task), spec.name)
+    names = (label, template_of(label), spec.name)
     spellings = [item for name in names for item in (name, name.replace("_", "-"), name.replace("-", "_"))]
     return next((record.placements[name] for name in spellings if name in record.placements), record.runtime)
 

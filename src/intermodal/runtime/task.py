@@ -126,7 +126,7 @@ def look_up(task: Task) -> tuple[KeyParts, CachedResult | None, str]:
         return parts, None, off
     result, why = CacheIndex(open_store(task.context.settings.store)).find(parts)
     if result is not None and spec.needs.still_valid:
-        stale = still_valid(spec.needs.still_valid, result)
+        stale = still_valid(spec.needs.still_valid, result, task.context.engine)
         if stale:
             return parts, None, stale
     return parts, result, why

@@ -77,17 +77,18 @@ def deploy_models(parameters: dict[str, Any], models: Mapping[str, Path]) -> tup
     return _document(deployment, models), facts
 
 
-def still_deployed(metadata: Mapping[str, Any]) -> str | None:
+def still_deployed(metadata: Mapping[str, Any], engine: str = "") -> str | None:
     """Whether what a cached `deploy` deployed is still there, where it is wanted.
 
     Args:
         metadata: The cached outputs' metadata, by output name.
+        engine: The service that is to do the work; the one that this very process was told by default.
 
     Returns:
         None when it is, else why not.
     """
     facts = next((item for item in metadata.values() if isinstance(item, Mapping) and "engine" in item), {})
-    if on_sagemaker() and facts.get("engine") != SAGEMAKER:
+    if SAGEMAKER in (engine, os.environ.get(ENGINE_VARIABLE)) and facts.get("engine") != SAGEMAKER:
         return "the models were tried on this machine, and not deployed on SageMaker"
     if facts.get("engine") != SAGEMAKER:
         return None

@@ -84,17 +84,18 @@ def package_model_version(parameters: dict[str, Any], given: Given) -> tuple[dic
     return document, {"engine": "sagemaker", "model_package_arn": arn, "mlflow_tagged": tagged}
 
 
-def still_packaged(metadata: Mapping[str, Any]) -> str | None:
+def still_packaged(metadata: Mapping[str, Any], engine: str = "") -> str | None:
     """Whether what a cached `package_model` registered is still there, where it is wanted.
 
     Args:
         metadata: The cached outputs' metadata, by output name.
+        engine: The service that is to do the work; the one that this very process was told by default.
 
     Returns:
         None when it is, else why not.
     """
     facts = next((item for item in metadata.values() if isinstance(item, Mapping) and "engine" in item), {})
-    if on_sagemaker() and facts.get("engine") != "sagemaker":
+    if (engine == "sagemaker" or on_sagemaker()) and facts.get("engine") != "sagemaker":
         return "the model package was described on this machine, and not registered with SageMaker"
     if facts.get("engine") != "sagemaker":
         return None
