@@ -24,6 +24,8 @@ _MODULES = (
     "logs",
     "control",
     "athena",
+    "redshift_data",
+    "emr",
     "models",
     "endpoint_configs",
     "endpoints",
