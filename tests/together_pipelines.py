@@ -6,6 +6,8 @@ from intermodal.core.component import component
 
 meet = component("together_steps:meet")
 script = component("train_script")
+tiny = component("together_steps:tiny")
+train = component("train_pytorch")
 
 
 @dsl.pipeline(name="meeting")
@@ -18,3 +20,12 @@ def meeting(fails: int = -1) -> None:
 def scripted(source: str) -> None:
     """A script of the user's own."""
     script(source=source)
+
+
+@dsl.pipeline(name="learning")
+def learning(checkpoint: str, epochs: int) -> None:
+    """A tiny training."""
+    features = tiny(checkpoint=checkpoint).outputs["features"]
+    train(
+        features=features, checkpoint=checkpoint, strategy="full", epochs=epochs, batch_size=8, average_with_tfidf=False
+    )

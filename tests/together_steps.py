@@ -41,3 +41,19 @@ def alone(found: Output[Dataset]) -> None:
     from pathlib import Path
 
     Path(found.path).write_text("alone")
+
+
+@step(sources=("checkpoint",))
+def tiny(features: Output[Dataset], checkpoint: str) -> None:
+    """Features of a tiny checkpoint.
+
+    Args:
+        features: Made.
+        checkpoint: Its directory.
+    """
+    from pathlib import Path
+
+    from tiny_models import save_features
+
+    made = save_features(Path(features.path), Path(checkpoint), rows=200)
+    features.metadata.update(made.metadata)

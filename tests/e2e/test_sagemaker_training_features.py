@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
+from intermodal.runtime.sagemaker_local.training_job import TrainingJob
 from launching import TESTS, Answer, intermodal
 from local_sagemaker import client, open_sagemaker, read  # noqa: F401
-from sagemaker_runs import jobs, records, sagemaker  # noqa: F401
+from sagemaker_runs import digests, jobs, records, sagemaker  # noqa: F401
+from tiny_models import save_checkpoint
 
 
 def run(name: str, *words: str) -> Answer:
@@ -54,3 +59,47 @@ def test_a_script_of_ones_own_runs_in_a_job(sagemaker: LocalSageMaker, tmp_path:
     (task,) = record["tasks"]
     assert task["metrics"] == {"loss": 0.25}
     assert read(f"{task['artifacts']['model']['uri']}/model.txt") == b"algo-1"
+
+
+def test_spot_capacity_taken_away_costs_no_more_than_the_last_steps(
+    sagemaker: LocalSageMaker,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    checkpoint = save_checkpoint(tmp_path / "tiny")
+    (tmp_path / "intermodal.toml").write_text(
+        "[sagemaker.steps.train_pytorch]\nspot = true\ncheckpoints = true\nmax_runtime = 600\nmax_wait = 1200\n"
+        "env = {INTERMODAL_CHECKPOINT_SECONDS = '0'}\n"
+    )
+    taken = threading.Thread(target=_take_after_a_checkpoint, args=(sagemaker,), daemon=True)
+    taken.start()
+    words = ("-p", f"checkpoint={checkpoint}", "-p", "epochs=40")
+    done = run("learning", *words)
+    assert done.code == 0, done.err
+    taken.join(1)
+    assert not taken.is_alive()
+    told = client().describe_training_job(TrainingJobName=next(iter(jobs("learning-train"))))
+    assert [item["Status"] for item in told["SecondaryStatusTransitions"]].count("Interrupted") == 1
+    (record,) = records()
+    (model,) = [task["artifacts"]["model"] for task in record["tasks"] if task["name"] == "train-pytorch"]
+    assert json.loads(read(f"{model['uri']}/manifest.json"))["metadata"]["resumed_from_step"] > 0
+    home = str(tmp_path / "local")
+    reference = f"{TESTS}/together_pipelines.py:learning"
+    here = intermodal("run", reference, "--json", *words, INTERMODAL_HOME=home)
+    assert here.code == 0, here.err
+    local = json.loads(next(Path(home, "runs").glob("*/run.json")).read_text())
+    assert digests(record)["train-pytorch", "model"] == digests(local)["train-pytorch", "model"]
+    assert digests(record)["train-pytorch", "curves"] == digests(local)["train-pytorch", "curves"]
+
+
+def _take_after_a_checkpoint(sagemaker: LocalSageMaker) -> None:  # noqa: F811
+    """Take the capacity away once a whole checkpoint has reached S3."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        for job in sagemaker.service.jobs.all(TrainingJob):
+            uri = job.request.get("CheckpointConfig", {}).get("S3Uri", "")
+            bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+            found = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix) if uri else {}
+            if any(item["Key"].endswith(".json") for item in found.get("Contents", [])):
+                job.preempt()
+                return
+        time.sleep(0.2)
