@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from intermodal.aws.account_setup import account_parts
+from intermodal.aws.request import Place
 from intermodal.cli.main import main
 from local_sagemaker import client, local_sagemaker, open_sagemaker  # noqa: F401  fixtures
 
@@ -28,9 +30,6 @@ def tiny():
 
 @pytest.fixture
 def account(home, local_sagemaker):  # noqa: F811
-    from moto.moto_api._internal import moto_api_backend
-
-    moto_api_backend.reset()  # moto's accounts outlive its servers in this process
     return local_sagemaker
 
 
@@ -51,14 +50,12 @@ class TestInit:
     def test_an_empty_account_gets_a_private_bucket_and_a_role(self, account, capfd):
         code, made = told(capfd, "init")
         assert code == 0
-        assert [item["state"] for item in made["parts"]] == ["made"] * 7
+        assert [item["state"] for item in made["parts"]] == ["made"] * 6
         s3, iam = client("s3"), client("iam")
         blocks = s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
         assert all(blocks.values()) and len(blocks) == 4
         rule = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"][0]
         assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-        policy = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])
-        assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
         rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
         assert {item["ID"] for item in rules} == {"intermodal-job-leftovers", "intermodal-unfinished-uploads"}
         role = iam.get_role(RoleName=ROLE)["Role"]
@@ -70,21 +67,17 @@ class TestInit:
     def test_the_second_time_everything_is_there_and_nothing_is_sent(self, account, capfd):
         told(capfd, "init")
         _, again = told(capfd, "init")
-        assert [(item["state"], item["operations"]) for item in again["parts"]] == [("there", [])] * 7
+        assert [(item["state"], item["operations"]) for item in again["parts"]] == [("there", [])] * 6
 
     def test_what_somebody_changed_is_set_right_and_what_they_added_stays(self, account, capfd):
         told(capfd, "init")
         s3 = client("s3")
         s3.delete_public_access_block(Bucket=BUCKET)
-        theirs = {"Sid": "Theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": "*"}
-        s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [theirs]}))
         rule = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 1}}
         s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": [rule]})
         _, made = told(capfd, "init")
         changed = [item["name"].partition(" of ")[0] for item in made["parts"] if item["state"] != "there"]
-        assert changed == ["no public access", "TLS only", "lifecycle"]
-        sids = [item["Sid"] for item in json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"]]
-        assert sids == ["Theirs", "IntermodalTlsOnly"]
+        assert changed == ["no public access", "lifecycle"]
         rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
         assert [item["ID"] for item in rules][0] == "theirs" and len(rules) == 3
 
@@ -122,6 +115,31 @@ class TestInit:
         for item in requests:
             assert problems(item["service"], item["operation"], item["request"]) == []
         assert requests[0]["request"]["CreateBucketConfiguration"] == {"LocationConstraint": "eu-central-1"}
+
+
+class TestTlsOnly:
+    """A local S3 without TLS is spared this policy, so it is looked at as a value."""
+
+    def part(self):
+        place = Place(
+            "123456789012", "us-east-1", f"arn:aws:iam::123456789012:role/{ROLE}", f"s3://{BUCKET}/intermodal"
+        )
+        assert len(account_parts(place, tls=False)) == len(account_parts(place)) - 1
+        return next(item for item in account_parts(place) if item.look.operation == "GetBucketPolicy")
+
+    def test_what_comes_without_tls_is_refused(self):
+        (request,) = self.part().wanted(None)
+        (statement,) = json.loads(request.parameters["Policy"])["Statement"]
+        assert statement["Effect"] == "Deny"
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert self.part().wanted({"Policy": request.parameters["Policy"]}) == []
+
+    def test_statements_of_others_stay(self):
+        theirs = {"Sid": "Theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": "*"}
+        found = {"Policy": json.dumps({"Version": "2012-10-17", "Statement": [theirs]})}
+        (request,) = self.part().wanted(found)
+        sids = [item["Sid"] for item in json.loads(request.parameters["Policy"])["Statement"]]
+        assert sids == ["Theirs", "IntermodalTlsOnly"]
 
 
 class TestDoctor:

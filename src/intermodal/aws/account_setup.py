@@ -61,18 +61,19 @@ class Done:
     operations: tuple[str, ...] = ()
 
 
-def account_parts(place: Place) -> list[Part]:
+def account_parts(place: Place, *, tls: bool = True) -> list[Part]:
     """Everything that `intermodal aws init` sees to, in order.
 
     Args:
         place: The account's places: the bucket is the store's, the role the one that is named.
+        tls: Whether S3 is reached through TLS; a local one is not, and would rightly refuse us ever after.
     """
     bucket, _, prefix = place.store.removeprefix("s3://").partition("/")
     jobs = f"{prefix}/jobs/" if prefix else "jobs/"
     settings: tuple[tuple[str, str, str, Change], ...] = (
         ("no public access", "PublicAccessBlock", "NoSuchPublicAccessBlockConfiguration", _private),
         ("encryption", "BucketEncryption", "ServerSideEncryptionConfigurationNotFoundError", _encrypted),
-        ("TLS only", "BucketPolicy", "NoSuchBucketPolicy", _tls_only(bucket, place)),
+        *([("TLS only", "BucketPolicy", "NoSuchBucketPolicy", _tls_only(bucket, place))] if tls else []),
         ("lifecycle", "BucketLifecycleConfiguration", "NoSuchLifecycleConfiguration", _lifecycle(jobs)),
     )
     return [_bucket(bucket, place), *(_setting(bucket, place, *item) for item in settings), *_role(place)]
