@@ -16,6 +16,7 @@ from local_sagemaker import client as aws
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = str(ROOT / "pipelines" / "reviews.py")
+RETRAIN = str(ROOT / "pipelines" / "retrain.py")
 COMPILE = ("compile", PIPELINE, "--to", "sagemaker-pipeline")
 ROWS = ("-p", "rows=2000", "-p", "framework=baseline", "-p", "max_seq_length=16", "-p", "registered_model=toy")
 # What differs from run to run by what it is: MLflow's own names and times.
@@ -76,7 +77,46 @@ def test_the_flagship_as_a_sagemaker_pipeline_makes_what_a_local_run_makes(home:
     assert outcome == {"condition-2": "False", "condition-3": "True", "condition-4": "False"}
 
     local = Home(tmp_path / "laptop").call("run", PIPELINE, *ROWS)
-    expected = {name: item["digest"] for name, item in local["artifacts"].items() if not name.startswith(BY_THE_RUN)}
-    found = {name: item["digest"] for name, item in done["artifacts"].items() if not name.startswith(BY_THE_RUN)}
-    assert len(expected) > 15
-    assert found == expected
+    assert len(digests(local)) > 15
+    assert digests(done) == digests(local)
+
+    runs = mlflow_runs(home, done["execution"].rpartition("/")[2])
+    assert runs == {name: "FINISHED" for name in states if not name.startswith("condition")}
+
+    again = home.call(*COMPILE, "--upsert", "--start", *ROWS)
+    assert (again["change"], again["arn"], again["state"]) == ("unchanged", done["arn"], "Succeeded")
+    assert again["execution"] != done["execution"]
+    assert {step["name"] for step in again["steps"] if step["cached"]} == {"generate"}
+    assert digests(again) == digests(local)
+
+
+@pytest.mark.timeout(600)
+def test_retraining_takes_the_branch_that_a_returned_value_chooses_and_fails_where_it_should(home: Home) -> None:
+    words = ("-p", "rows=300", "-p", "framework=jax", "-p", "max_seq_length=16")
+    done = home.call("compile", RETRAIN, "--to", "sagemaker-pipeline", "--upsert", "--start", *words, expect=4)
+    assert done["state"] == "Failed"
+    assert done["error"]["seen"] == "unknown framework; expected pytorch or baseline"
+    outcome = {step["name"]: step["outcome"] for step in done["steps"] if step["outcome"]}
+    # Without a champion there is no reference: drift says so, and that is not "stable".
+    assert outcome == {"condition-1": "True", "condition-3": "False", "condition-4": "False", "condition-5": "True"}
+    states = {step["name"]: step["status"] for step in done["steps"] if not step["outcome"]}
+    ran = dict.fromkeys(("generate", "ingest", "validate", "drift", "featurize"), "Succeeded")
+    assert states == {**ran, "fail": "Failed"}
+
+
+def digests(run: dict[str, Any]) -> dict[str, str]:
+    """Artifact → digest, for what every run makes alike."""
+    return {name: item["digest"] for name, item in run["artifacts"].items() if not name.startswith(BY_THE_RUN)}
+
+
+def mlflow_runs(home: Home, execution: str) -> dict[str, str]:
+    """Task → the state of its nested run in MLflow."""
+    from mlflow.tracking import MlflowClient
+
+    tracking = MlflowClient(tracking_uri=home.environment["MLFLOW_TRACKING_URI"])
+    (experiment,) = [item.experiment_id for item in tracking.search_experiments() if item.name != "Default"]
+    runs = tracking.search_runs([experiment], max_results=100)
+    (parent,) = [run for run in runs if run.data.tags.get("intermodal.run_id") == execution]
+    nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert parent.info.status == "FINISHED"
+    return {run.data.tags["intermodal.task"]: run.info.status for run in nested}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from intermodal.core.executor_input import OPTIONS, TaskInput, parse
+from intermodal.core.hosts import hosts_here
 from intermodal.errors import ArtifactCorrupt, IntermodalError, RuntimeFailed
 from intermodal.runtime.answer import finite
 from intermodal.runtime.context import TaskContext
@@ -63,6 +64,8 @@ def run_pipeline_task(function: Callable[..., Any], given: TaskInput, context: T
         outcome = Outcome(state=FAILED, error=failure_of(error, context.task).to_json())
         tell_failure(outcome)
         return outcome
+    if not hosts_here().is_first:
+        return run_job_task(function, ready, context)  # the first host says how the task ended
     with tempfile.TemporaryDirectory(prefix="intermodal-pipeline-", ignore_cleanup_errors=True) as folder:
         context = replace(context, folder=Path(folder))
         recording = Recording(function, ready, context, place)

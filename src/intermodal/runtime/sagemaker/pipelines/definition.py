@@ -18,7 +18,7 @@ from intermodal.runtime.pipeline import Pipeline
 from intermodal.runtime.sagemaker.pipelines.conditions import conditions_of
 from intermodal.runtime.sagemaker.pipelines.flat_task import FlatTask, Guard
 from intermodal.runtime.sagemaker.pipelines.flatten import flatten
-from intermodal.runtime.sagemaker.pipelines.job_steps import JobStep, job_step, reading, step_kind
+from intermodal.runtime.sagemaker.pipelines.job_steps import JobStep, as_job, job_step, reading, step_kind
 from intermodal.runtime.sagemaker.pipelines.operands import operand_of
 from intermodal.runtime.sagemaker.pipelines.packages import register_model
 from intermodal.runtime.sagemaker.pipelines.parameters import declarations, parameter_list
@@ -43,6 +43,7 @@ class Definition:
         description: Its description.
         body: The definition.
         files: Files of its tasks, which must lie in the store before it runs.
+        plans: The plans of its tasks' jobs.
         role: ARN of the role that it runs under.
         store: Root of the artifact store, s3://….
         sources: Parameters of the pipeline that name data: a step reads them where the job runs.
@@ -53,6 +54,7 @@ class Definition:
     description: str
     body: dict[str, Any]
     files: tuple[TaskFile, ...]
+    plans: tuple[TaskPlan, ...]
     role: str
     store: str
     sources: tuple[str, ...] = ()
@@ -101,7 +103,9 @@ def render_definition(
     body = {"Version": VERSION, "Metadata": {}, "Parameters": parameter_list(pipeline), "Steps": made.steps}
     check_definition(body)
     about = pipeline.spec.pipeline_info.description
-    return Definition(pipeline.name, about, body, tuple(made.files), place.role, place.store, *made.facts)
+    return Definition(
+        pipeline.name, about, body, tuple(made.files), tuple(made.plans), place.role, place.store, *made.facts
+    )
 
 
 def tracking_variables(settings: Settings) -> dict[str, str]:
@@ -124,6 +128,7 @@ def tracking_variables(settings: Settings) -> dict[str, str]:
 class _Made:
     steps: list[dict[str, Any]]
     files: list[TaskFile]
+    plans: list[TaskPlan]
     facts: tuple[tuple[str, ...], tuple[str, ...]]
 
 
@@ -159,7 +164,8 @@ class _Rendering:
         conditions = [self._condition(around[key], steps) for key, steps in branches.items() if key]
         sources = {name for task in self._tasks.values() for name in _data_parameters(task, self._specs[task.step])}
         untracked = {name for name, plan in self._plans.items() if self._is_untracked(plan)}
-        return _Made([*branches[()], *conditions], files, (tuple(sorted(sources)), tuple(sorted(untracked))))
+        plans = [as_job(plan) for name, plan in self._plans.items() if self._tasks[name].step != FAIL_STEP]
+        return _Made([*branches[()], *conditions], files, plans, (tuple(sorted(sources)), tuple(sorted(untracked))))
 
     def _is_untracked(self, plan: TaskPlan) -> bool:
         known = {**self._tracking, **plan.job.env}
@@ -169,7 +175,7 @@ class _Rendering:
         if task.step == FAIL_STEP:
             return [self._fail(task)]
         plan, spec = self._plans[task.name], self._specs[task.step]
-        file = task_file(plan, task, declarations(self._pipeline), spec)
+        file = task_file(as_job(plan), task, declarations(self._pipeline), spec)
         files.append(file)
         made = [job_step(JobStep(task, plan, file, self._kinds, self._tracking), self._depends(task))]
         if group and spec.name == "register":

@@ -11,8 +11,11 @@ from typing import Any
 
 from intermodal.aws.job_input import MANAGED, OWN_INPUT, kind_of
 from intermodal.aws.request import TaskPlan
+from intermodal.aws.settings import ROLE_VARIABLE
+from intermodal.core.component import IMAGE_VARIABLE
 from intermodal.core.step import StepSpec
 from intermodal.errors import UsageError
+from intermodal.runtime.compiled import locked_images
 from intermodal.runtime.sagemaker.pipelines.expressions import (
     EXECUTION_ID,
     from_object,
@@ -120,7 +123,7 @@ def _job_name(task: str, kind: str) -> dict[str, Any]:
 
 
 def _arguments(step: JobStep) -> dict[str, Any]:
-    plan, store = _as_job(step.plan), step.plan.place.store
+    plan, store = as_job(step.plan), step.plan.place.store
     made = dict(render_job(plan).request.parameters)
     made.pop(_NAMES[step.kind])
     made["Environment"] = {**step.tracking, **_own(made["Environment"]), **_variables(step)}
@@ -137,8 +140,8 @@ def _arguments(step: JobStep) -> dict[str, Any]:
     return made
 
 
-def _as_job(plan: TaskPlan) -> TaskPlan:
-    """The plan of a managed step as that of a processing job."""
+def as_job(plan: TaskPlan) -> TaskPlan:
+    """The plan of a managed step as that of a processing job; any other as it is."""
     if kind_of(plan) != MANAGED:
         return plan
     spec = replace(plan.spec, needs=replace(plan.spec.needs, job="processing"))
@@ -153,12 +156,19 @@ def _own(environment: dict[str, str]) -> dict[str, str]:
 def _variables(step: JobStep) -> dict[str, Any]:
     made: dict[str, Any] = {PIPELINE_VARIABLE: step.plan.pipeline}
     if kind_of(step.plan) == MANAGED:
-        made[ENGINE_VARIABLE] = "sagemaker"
+        made |= _of_managed(step.plan)
     for name in arguments_of(step.task):
         made[ARGUMENT_VARIABLE.format(name=name)] = join([parameter(name)])  # a number becomes a text
     for index, name in enumerate(step.task.reads):
         made[FROM_VARIABLE.format(index=index)] = _job_name(name, step.kinds[name])
     return made
+
+
+def _of_managed(plan: TaskPlan) -> dict[str, str]:
+    """What a managed step must be told to ask the service from its job, where there is no intermodal.toml."""
+    images = {**locked_images(), **plan.settings.images}
+    known = {IMAGE_VARIABLE.format(family=family.upper()): image for family, image in sorted(images.items())}
+    return {ENGINE_VARIABLE: "sagemaker", ROLE_VARIABLE: plan.place.role, **known}
 
 
 def _with_folder(item: dict[str, Any], folder: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from intermodal.aws.calls import Calls, Refused
+from intermodal.aws.client import is_local
+from intermodal.aws.job_images import require_images
 from intermodal.aws.jobs import is_absent
 from intermodal.aws.service_model import check_request
 from intermodal.aws.tags import own_tags, tag_list
@@ -47,6 +49,7 @@ def upsert(definition: Definition, calls: Calls, tags: dict[str, str] | None = N
         StoreFailed: The store did not take the tasks' files.
     """
     _check_tracking(definition)
+    require_images(definition.plans, calls.settings, is_local(calls.settings))
     store = open_store(definition.store)
     for file in definition.files:
         store.write(file.key, file.content, only_if_absent=True)

@@ -23,6 +23,7 @@ from intermodal.runtime.sagemaker_local.pipeline_values import Values
 from sagemaker_plans import PLACE
 
 PIPELINES = Path(__file__).resolve().parents[5] / "pipelines"
+EVERY = sorted(path.stem for path in PIPELINES.glob("*.py"))
 SETTINGS = SageMakerSettings()
 generate, ingest, drift, fail = (component(name) for name in ("generate", "ingest", "drift", "fail"))
 
@@ -52,7 +53,7 @@ def types_of(definition: Definition) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["batch", "retrain", "reviews", "side_by_side"])
+@pytest.mark.parametrize("name", EVERY)
 def test_every_pipeline_compiles_to_a_definition_that_sagemaker_takes(name: str) -> None:
     definition = rendered(name)
     assert definition_problems(definition.body) == []
@@ -63,7 +64,7 @@ def test_every_pipeline_compiles_to_a_definition_that_sagemaker_takes(name: str)
     assert definition.digest == rendered(name).digest
 
 
-@pytest.mark.parametrize("name", ["batch", "retrain", "reviews", "side_by_side"])
+@pytest.mark.parametrize("name", EVERY)
 def test_every_request_of_a_pipeline_is_within_sagemakers_limits_once_its_values_are_known(name: str) -> None:
     definition = rendered(name, model_package_group="reviews")
     steps = steps_of(definition)
@@ -159,6 +160,19 @@ def test_sagemakers_cache_is_for_steps_whose_arguments_say_everything() -> None:
     assert not cached["ingest"]  # what lies behind the name of its source may have changed
     assert not cached["drift"]  # the champion may be another one
     assert not cached["register"]
+
+
+def test_a_managed_step_asks_its_service_from_a_processing_job() -> None:
+    settings = SageMakerSettings(images={"torch": "registry/torch@sha256:" + "a" * 64})
+    steps = steps_of(rendered("automl", settings))
+    managed = [step for step in steps.values() if "INTERMODAL_ENGINE" in step["Arguments"].get("Environment", {})]
+    assert managed
+    for step in managed:
+        assert (step["Type"], step["CacheConfig"]) == ("Processing", {"Enabled": False})
+        environment = step["Arguments"]["Environment"]
+        assert environment["INTERMODAL_ENGINE"] == "sagemaker"
+        assert environment["INTERMODAL_SAGEMAKER_ROLE"] == PLACE.role
+        assert environment["INTERMODAL_IMAGE_TORCH"].startswith("registry/torch@")
 
 
 def test_the_code_of_a_step_is_part_of_what_sagemakers_cache_compares(monkeypatch: pytest.MonkeyPatch) -> None:

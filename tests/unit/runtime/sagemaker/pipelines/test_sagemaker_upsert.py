@@ -81,6 +81,17 @@ def test_steps_that_need_mlflow_are_refused_before_anything_is_made(calls: Calls
     assert client().list_pipelines()["PipelineSummaries"] == []
 
 
+def test_images_that_sagemaker_cannot_pull_are_refused_where_it_is_not_local(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from intermodal.runtime.sagemaker.pipelines import upsert as module
+
+    monkeypatch.setattr(module, "is_local", lambda _settings: False)
+    with pytest.raises(UsageError, match="cannot pull this image"):
+        upsert(definition(), calls)
+    assert client().list_pipelines()["PipelineSummaries"] == []
+
+
 def test_an_execution_is_started_once_and_followed_to_its_end(calls: Calls) -> None:
     upsert(definition(), calls)
     arn = start("toy", [], "token", calls)
