@@ -15,6 +15,7 @@ from intermodal.aws.job_parts import job_tags, vpc
 from intermodal.aws.names import AUTOML_LIMIT, job_name
 from intermodal.aws.request import Request, TaskPlan
 from intermodal.aws.settings import JobSettings
+from intermodal.aws.unknown import paths_with
 from intermodal.errors import UsageError
 
 TEXT, TABULAR = PROBLEMS = ("text", "tabular")
@@ -59,9 +60,10 @@ def render(plan: TaskPlan) -> list[Request]:
     plain = {name: value for name, value in body.items() if name != "Tags"}
     digest = hashlib.sha256(json.dumps([AUTOML.create, plain, plan.nonce], sort_keys=True).encode()).hexdigest()
     name = job_name([plan.pipeline, plan.task], digest, plan.attempt, AUTOML_LIMIT)
-    rows = tuple(f"AutoMLJobInputDataConfig.{number}.DataSource.S3DataSource.S3Uri" for number in (0, 1))
-    unknown = (*rows, AUTOML.name_member, "OutputDataConfig.S3OutputPath") if plan.unknown_inputs else ()
-    return [Request("sagemaker", AUTOML.create, _body(plan, name, digest), plan.task, unknown)]
+    made = _body(plan, name, digest)
+    rows = tuple(rows_uri(plan, split) for split in ("train", "validation"))
+    unknown = paths_with(made, (*rows, name, digest)) if plan.unknown_inputs else ()
+    return [Request("sagemaker", AUTOML.create, made, plan.task, unknown)]
 
 
 def rows_uri(plan: TaskPlan, split: str) -> str:

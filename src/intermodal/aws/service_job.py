@@ -22,6 +22,7 @@ _CREATED_LATE = 3.0  # how long a job may take to appear whose creation was inte
 _MOST_ATTEMPTS = 50
 
 Look = Callable[[dict[str, Any]], None]
+Judge = Callable[[dict[str, Any]], bool]
 
 
 class ServiceJob:
@@ -32,6 +33,7 @@ class ServiceJob:
         kind: The kind of job.
         request: The request of the n-th attempt; a name that a job ended badly under is never free again.
         region: Region, for the address that is printed.
+        good: Whether an end that is not Completed is a good one all the same.
         sleep: How to wait; tests replace it.
     """
 
@@ -41,10 +43,11 @@ class ServiceJob:
         kind: JobKind,
         request: Callable[[int], Request],
         region: str,
+        good: Judge = lambda _description: False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._calls, self._kind, self._request, self._region = calls, kind, request, region
-        self._sleep = sleep
+        self._good, self._sleep = good, sleep
         self.name = ""
 
     def run(self, look: Look, attempt: int = 1) -> dict[str, Any]:
@@ -73,7 +76,7 @@ class ServiceJob:
             request = self._request(attempt)
             self.name = request.parameters[self._kind.name_member]
             found, created = create_or_adopt(self._calls, self._kind, request)
-            if created or self._kind.status(found) == COMPLETED or self._kind.status(found) not in ENDED | {STOPPING}:
+            if created or self._is_good(found) or self._kind.status(found) not in ENDED | {STOPPING}:
                 word = "created" if created else "adopted"
                 page = page_of(self._kind, self.name, self._region)
                 print(f"{self._kind.name} job {self.name} {word}: {page}", flush=True)
@@ -93,9 +96,13 @@ class ServiceJob:
             self._sleep(pause)
             pause = min(1.5 * pause, self._calls.settings.poll)
             found = self._calls(self._kind.describe, **self._kind.named(self.name))
-        if self._kind.status(found) != COMPLETED:
+        if not self._is_good(found):
             raise end_error(self._kind, self.name, found)
         return found
+
+    def _is_good(self, found: dict[str, Any]) -> bool:
+        status = self._kind.status(found)
+        return status == COMPLETED or (status in ENDED and self._good(found))
 
     def _stop(self) -> None:
         """Stop the job and wait; one whose creation was interrupted may appear a moment later."""

@@ -21,6 +21,7 @@ from intermodal.aws.render_training import CHECKPOINT_PATH
 from intermodal.aws.request import Request, TaskPlan
 from intermodal.aws.secrets import check_no_secrets
 from intermodal.aws.settings import JobSettings
+from intermodal.aws.unknown import paths_with
 from intermodal.core.component import image_of
 from intermodal.core.search_space import CATEGORICAL, INTEGER, Range, text_of
 from intermodal.core.tuning_plan import GRID, HYPERBAND, TuningPlan, grid_size, read_tuning_plan
@@ -53,9 +54,10 @@ def render(plan: TaskPlan) -> list[Request]:
     text = json.dumps([TUNING.create, plain, plan.nonce], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
     mark = JobMark(job_name([plan.pipeline, plan.task], digest, plan.attempt, AUTOML_LIMIT), digest)
-    uri = "TrainingJobDefinition.InputDataConfig.0.DataSource.S3DataSource.S3Uri"
-    unknown = (uri, TUNING.name_member) if FEATURES in plan.unknown_inputs else ()
-    return [Request("sagemaker", TUNING.create, _body(plan, tuning, mark), plan.task, unknown)]
+    body = _body(plan, tuning, mark)
+    channel = body["TrainingJobDefinition"]["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
+    unknown = paths_with(body, (channel, mark.name, digest[:16])) if plan.unknown_inputs else ()
+    return [Request("sagemaker", TUNING.create, body, plan.task, unknown)]
 
 
 def _body(plan: TaskPlan, tuning: TuningPlan, mark: JobMark) -> dict[str, Any]:

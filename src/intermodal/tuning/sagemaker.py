@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import replace
@@ -9,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from intermodal.aws.calls import Calls
-from intermodal.aws.job_kinds import TUNING
+from intermodal.aws.job_kinds import STOPPED, TUNING
 from intermodal.aws.objects import is_there
-from intermodal.aws.request import TaskPlan
 from intermodal.aws.service_job import ServiceJob
 from intermodal.aws.surroundings import current_plan
 from intermodal.aws.tuning import FEATURES, render
@@ -19,7 +19,9 @@ from intermodal.aws.tuning_job import STATES, ChildJob, TuningProgress, child_jo
 from intermodal.core.manifest import MANIFEST_NAME, Manifest, Origin, describe_files
 from intermodal.core.registry import load_spec
 from intermodal.core.tuning_plan import TuningPlan, read_tuning_plan
+from intermodal.errors import IntermodalError
 from intermodal.store.locate import open_store
+from intermodal.tuning.children import tell_mlflow
 from intermodal.tuning.engine import Given, Tuned
 from intermodal.tuning.records import FAILED, TrialRecord, best_of
 
@@ -50,8 +52,18 @@ def tune_on_sagemaker(parameters: dict[str, Any], given: Given, model: Path, fol
     plan = current_plan(load_spec("tune"), complete, {FEATURES: ("s3://unknown/features",)})
     plan = replace(plan, inputs={FEATURES: (ship_features(given, plan.place.store, folder),)})
     calls = Calls("sagemaker", plan.settings)
-    job = ServiceJob(calls, TUNING, lambda attempt: _request(plan, attempt), plan.place.region)
-    described = job.run(TuningProgress(tuning.trials, tuning.metric))
+    job = ServiceJob(
+        calls,
+        TUNING,
+        lambda attempt: render(replace(plan, attempt=attempt))[0],
+        plan.place.region,
+        lambda description: is_time_over(tuning, description),
+    )
+    try:
+        described = job.run(TuningProgress(tuning.trials, tuning.metric))
+    except BaseException:
+        _tell_of_remains(calls, job.name, tuning)
+        raise
     children = child_jobs(calls, job.name, tuning)
     trials = [_record(number, child) for number, child in enumerate(children)]
     best = _best(tuning, trials, described)
@@ -97,8 +109,24 @@ def ship_features(given: Given, store: str, folder: Path) -> str:
     return target.uri(key)
 
 
-def _request(plan: TaskPlan, attempt: int) -> Any:
-    return render(replace(plan, attempt=attempt))[0]
+def is_time_over(tuning: TuningPlan, description: dict[str, Any]) -> bool:
+    """Whether a tuning job was stopped because its time was over, with something to show for it.
+
+    Args:
+        tuning: What was asked.
+        description: The job, at its end.
+    """
+    began, ended = description.get("CreationTime"), description.get("HyperParameterTuningEndTime")
+    took = (ended - began).total_seconds() if began and ended else 0.0
+    over = bool(tuning.max_seconds) and took >= tuning.max_seconds
+    return over and TUNING.status(description) == STOPPED and bool(description.get("BestTrainingJob"))
+
+
+def _tell_of_remains(calls: Calls, name: str, tuning: TuningPlan) -> None:
+    """Record in MLflow what the training jobs of a tuning came to that was stopped, or failed."""
+    with contextlib.suppress(IntermodalError):
+        children = child_jobs(calls, name, tuning) if name else []
+        tell_mlflow(tuning, [_record(number, child) for number, child in enumerate(children)])
 
 
 def _record(number: int, child: ChildJob) -> TrialRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given as cases
 from hypothesis import strategies as st
 
 from intermodal.core.registry import load_spec
@@ -14,7 +14,7 @@ from intermodal.core.tuning_plan import MAXIMIZE, grid_size, read_tuning_plan
 from intermodal.core.values import from_text
 from intermodal.errors import UsageError
 
-BASELINE, TORCH = load_spec("baseline"), load_spec("train_pytorch")
+BASELINE = load_spec("baseline")
 PARAMETERS: dict[str, Any] = {
     "train": "baseline", "ranges": {"min_texts": [1, 2]}, "fixed": {}, "metric": "validation_accuracy",
     "direction": "maximize", "trial_count": 4, "parallel": 9, "strategy": "Bayesian", "early_stopping": False,
@@ -53,7 +53,7 @@ def test_ranges_that_cannot_be_searched_are_refused(ranges: dict[str, Any], why:
         read_space(ranges, BASELINE)
 
 
-@given(st.one_of(st.text(max_size=20), st.integers(-(2**40), 2**40), st.booleans(), st.floats(allow_nan=False)))
+@cases(st.one_of(st.text(max_size=20), st.integers(-(2**40), 2**40), st.booleans(), st.floats(allow_nan=False)))
 def test_a_value_as_text_comes_back(value: Any) -> None:
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return

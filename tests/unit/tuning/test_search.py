@@ -41,18 +41,14 @@ def test_the_same_seed_gives_the_same_values(strategy: str) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.floats(-50, 50),
-    st.floats(0.5, 100),
-    st.integers(-20, 20),
-    st.integers(1, 30),
-    st.integers(0, 2**31),
-    st.booleans(),
-)
+    low=st.floats(-50, 50), span=st.floats(0.5, 100), first=st.integers(-20, 20), more=st.integers(1, 30),
+    seed=st.integers(0, 2**31), chance=st.booleans(),
+)  # fmt: skip
 def test_values_lie_within_their_ranges(
-    low: float, span: float, first: int, more: int, seed: int, random: bool
+    low: float, span: float, first: int, more: int, seed: int, chance: bool
 ) -> None:
     space = (Range("x", CONTINUOUS, low, low + span), Range("n", INTEGER, first, first + more))
-    for values in searched(Search(space, strategy="random" if random else "bayesian", seed=seed), 6, lambda _: 0.0):
+    for values in searched(Search(space, strategy="random" if chance else "bayesian", seed=seed), 6, lambda _: 0.0):
         assert low <= values["x"] <= low + span  # type: ignore[operator]
         assert isinstance(values["n"], int)
         assert first <= values["n"] <= first + more
