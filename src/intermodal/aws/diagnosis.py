@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from intermodal.aws.calls import Calls, Refused
-from intermodal.aws.client import aws_client, is_local, place_in, region_of
+from intermodal.aws.client import is_local, place_in, region_of
 from intermodal.aws.finding import OK, UNKNOWN, WARNING, WRONG, Finding
 from intermodal.aws.needs import Needed, image_findings, quota_findings
 from intermodal.aws.request import Place
@@ -77,10 +77,15 @@ def _told(look: Look, settings: SageMakerSettings, place: Place, caller: Caller)
 
 
 def _caller(settings: SageMakerSettings) -> tuple[Caller | None, list[Finding]]:
+    import boto3
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
+    # A client of its own that asks once: whoever is without a network wants to hear that at once.
+    once = Config(connect_timeout=_PATIENCE, read_timeout=_PATIENCE, retries={"total_max_attempts": 1})
     try:
-        answer = aws_client("sts", settings).get_caller_identity()
+        session = boto3.Session(profile_name=settings.profile or None, region_name=region_of(settings))
+        answer = session.client("sts", config=once).get_caller_identity()
     except (BotoCoreError, ClientError, IntermodalError) as error:
         kind = type(error).__name__
         absent = "Credential" in kind or "Token" in kind or "Profile" in str(error)
@@ -93,7 +98,7 @@ def _caller(settings: SageMakerSettings) -> tuple[Caller | None, list[Finding]]:
     detail = f"account {caller.account}, {caller.arn}" + (", the account's root" if root else "")
     get = "use a role: intermodal aws iam-policy PIPELINE --submitter writes its policy" if root else ""
     local = " (not AWS's own: AWS_ENDPOINT_URL)" if is_local(settings) else ""
-    return caller, [Finding("credentials", WARNING if root and not local else OK, detail + local, "" if local else get)]
+    return caller, [Finding("credentials", WARNING if get and not local else OK, detail + local, "" if local else get)]
 
 
 def _clock(caller: Caller) -> Finding:

