@@ -12,8 +12,11 @@ from intermodal.aws.service_model import problems
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
 from intermodal.errors import UsageError
+from intermodal.runtime import plan as plan_module
 from intermodal.runtime.graph import tasks_of
+from intermodal.runtime.keys import complete_parameters
 from intermodal.runtime.pipeline import load_pipeline
+from intermodal.runtime.plan import make_plan
 from intermodal.runtime.sagemaker.pipeline_plans import BranchPlan, branch_plans, pipeline_plans
 from intermodal.runtime.sagemaker.render import UNKNOWN, render_task
 from intermodal.runtime.sagemaker.rendered_pipeline import rendered_pipeline
@@ -176,3 +179,41 @@ def test_no_request_names_the_run_but_in_tags(step):
     told = [untagged(request.parameters) for request in render_task(plan)]
     assert told == [untagged(request.parameters) for request in render_task(other)]
     assert "run-0123-of-somebody" not in json.dumps(told, default=str)
+
+
+@pytest.mark.parametrize("name", [*TOYS, "guarded"])
+def test_what_is_known_before_is_what_kfp_gives_the_task(name, tmp_path, monkeypatch):
+    """kfp.local orders and resolves the same pipeline for `intermodal plan`; what it gave is compared."""
+    given: dict[str, dict[str, object]] = {}
+    original = plan_module._Planner.run_step
+
+    def noted(self, label, step, fields, *rest):
+        given[label] = dict(fields["inputs"].get("parameterValues", {}))
+        return original(self, label, step, fields, *rest)
+
+    monkeypatch.setattr(plan_module._Planner, "run_step", noted)
+    pipeline = load_pipeline(f"{TESTS / 'toy_pipelines.py'}:{name}")
+    arguments = {"folder": str(tmp_path)} if name == "guarded" else {}
+    make_plan(pipeline, arguments, Settings(tmp_path, str(tmp_path / "store"), "off", "test"))
+    found = {
+        item.name: item.plan for item in branch_plans(pipeline, arguments, SageMakerSettings(), PLACE) if item.plan
+    }
+    compared = 0
+    for label in given.keys() & found.keys():
+        plan = found[label]
+        known = {key: value for key, value in given[label].items() if key not in plan.unknown_parameters}
+        complete = complete_parameters(plan.spec, declared(plan.spec, known) | unknown_of(plan))
+        assert complete == plan.parameters
+        compared += 1
+    assert compared >= 1
+    assert {label for label in given if label.partition(".")[0] in {key.partition(".")[0] for key in found}} <= set(
+        found
+    )
+
+
+def declared(spec, values):
+    return {name: value for name, value in values.items() if name in {item.name for item in spec.parameters}}
+
+
+def unknown_of(plan):
+    return {name: plan.parameters[name] for name in plan.unknown_parameters}
