@@ -6,24 +6,31 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from container_engine import docker
+from launching import start
 from local_sagemaker import (  # noqa: F401  fixtures
+    BUCKET,
     OpenSageMaker,
     channel,
     client,
     ended,
     lines,
     open_sagemaker,
+    point_at,
     processing_request,
     put,
     read,
     training_request,
     until,
+    wait_for,
 )
 
 PYTHON = "python:3.11-slim-bookworm"
@@ -81,9 +88,7 @@ def test_two_containers_reach_one_another_by_name(in_containers: Any) -> None:
     client().create_training_job(**_training("pair", script, ResourceConfig=resources))
     assert ended("pair")["TrainingJobStatus"] == "Completed"
     assert "from algo-2" in lines("pair")
-    client().create_training_job(
-        **_training("apart", script, ResourceConfig=resources, EnableNetworkIsolation=True)
-    )
+    client().create_training_job(**_training("apart", script, ResourceConfig=resources, EnableNetworkIsolation=True))
     assert ended("apart")["TrainingJobStatus"] == "Completed", "isolated hosts still reach one another"
     assert "from algo-2" in lines("apart")
 
@@ -129,3 +134,21 @@ def test_an_image_that_is_nowhere_is_refused_with_advice(in_containers: Any) -> 
     with pytest.raises(ClientError, match="--image nobody/knows:this=FOLDER") as caught:
         client().create_training_job(**request)
     assert json.dumps(caught.value.response["Error"]["Code"]) == '"ValidationException"'
+
+
+def test_after_kill_9_no_container_goes_on(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", engine)
+    if docker(engine, "image", "inspect", PYTHON).returncode:
+        pytest.skip(f"the engine has no image {PYTHON}")
+    home = str(tmp_path / "home")
+    served = start("sagemaker-local", "--port", "0", "--home", home, "--engine", "containers", "--json")
+    assert served.stdout is not None
+    point_at(monkeypatch, json.loads(served.stdout.readline())["url"])
+    client("s3").create_bucket(Bucket=BUCKET)
+    arn = client().create_training_job(**_training("doomed", "import time; time.sleep(600)"))["TrainingJobArn"]
+    mine = ("ps", "-q", "--filter", f"label={_LABEL}.for={arn}")
+    wait_for(lambda: docker(engine, *mine).stdout.split())
+    os.kill(served.pid, signal.SIGKILL)
+    served.wait()
+    wait_for(lambda: not docker(engine, *mine).stdout.split(), "the container has ended")
+    assert served.returncode == -signal.SIGKILL

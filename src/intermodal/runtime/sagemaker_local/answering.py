@@ -60,7 +60,7 @@ class Application:
     """
 
     def __init__(self, service: Service, seen: deque[Seen]) -> None:
-        from moto.server import DomainDispatcherApplication, create_backend_app
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         self._service, self._seen = service, seen
         self._moto = DomainDispatcherApplication(create_backend_app)

@@ -34,6 +34,7 @@ from intermodal.runtime.sagemaker_local.operations import ApiError
 API_FAULTS = ("throttle", "error", "delay", "reset-before", "reset-after", "expired", "limit")
 JOB_FAULTS = ("slow-start", "capacity", "preempt", "lost-logs", "internal")
 _ALWAYS = 1 << 30
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
 
 
 @dataclass
@@ -153,9 +154,9 @@ def _fits(fault: Fault, service: str, operation: str, access_key: str) -> bool:
 def _read(given: Any) -> Fault:
     if not isinstance(given, dict) or given.get("fault") not in (*API_FAULTS, *JOB_FAULTS):
         raise ApiError("ValidationException", f"fault must be one of {', '.join((*API_FAULTS, *JOB_FAULTS))}: {given}")
-    types = {item.name: item.type for item in fields(Fault)}
+    types = {item.name: str(item.type) for item in fields(Fault)}
     for name, value in given.items():
-        wanted = {"str": str, "int": int, "float": (int, float)}[str(types.get(name, "str"))]
+        wanted = _TYPES[types.get(name, "str")]
         if name not in types or name == "since" or isinstance(value, bool) or not isinstance(value, wanted):
             raise ApiError("ValidationException", f"a fault has no {name}={value!r}; it has {', '.join(types)}")
     return Fault(**{**given, "since": time.time()})
