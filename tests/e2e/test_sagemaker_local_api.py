@@ -11,6 +11,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from local_sagemaker import (  # noqa: F401  fixtures
     ended,
     lines,
     local_sagemaker,
+    namespaces_work,
     open_sagemaker,
     point_at,
     processing_request,
@@ -301,24 +303,31 @@ def test_a_slow_start_can_be_stopped(local_sagemaker: Any) -> None:
     assert "TrainingStartTime" not in told
 
 
-def test_after_kill_9_no_job_goes_on_and_earlier_ones_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["namespaces", "processes"])
+def test_after_kill_9_no_job_goes_on_and_earlier_ones_are_told(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine == "namespaces" and not namespaces_work():
+        pytest.skip("this machine lets nobody make namespaces")
     home = tmp_path / "home"
-    first = _served(home, monkeypatch)
+    first = _served(home, engine, monkeypatch)
     client("s3").create_bucket(Bucket=BUCKET)
     image = "intermodal/core:1"
     done = processing_request("before", "print('done')")
     done["AppSpecification"]["ImageUri"] = image
     client().create_processing_job(**done)
     ended("before", "Processing")
-    script = _FOREVER.replace("'up'", "'up', __import__('os').getpid()")
-    running = training_request("during", script, AlgorithmSpecification={"TrainingImage": image})
+    script = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    marked = {"AlgorithmSpecification": {"TrainingImage": image}, "Environment": {"MARK": home.name + str(os.getpid())}}
+    running = training_request("during", script + _FOREVER, **marked)
     client().create_training_job(**running)
     wait_for(lambda: _streams("/aws/sagemaker/TrainingJobs", "during/"))
-    assert _of(home), "the job's process is there"
+    mark = marked["Environment"]["MARK"]
+    assert len(_marked(mark)) >= 2, "the job's process is there, and its child"
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    wait_for(lambda: not _of(home), "the job's process has ended")
-    second = _served(home, monkeypatch)
+    wait_for(lambda: not _marked(mark), "the job's processes have ended")
+    second = _served(home, engine, monkeypatch)
     told = client().describe_training_job(TrainingJobName="during")
     assert told["TrainingJobStatus"] == told["SecondaryStatus"] == "Failed"
     assert "restarted" in told["FailureReason"]
@@ -330,21 +339,21 @@ def test_after_kill_9_no_job_goes_on_and_earlier_ones_are_told(tmp_path: Path, m
     assert second.wait(30) == 0
 
 
-def _served(home: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[str]:
-    engine = ["--engine", "processes"]
-    process = start("sagemaker-local", "--port", "0", "--home", str(home), "--grace", "1", "--json", *engine)
+def _served(home: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[str]:
+    words = ["--port", "0", "--home", str(home), "--engine", engine, "--grace", "1", "--json"]
+    process = start("sagemaker-local", *words)
     assert process.stdout is not None
     point_at(monkeypatch, json.loads(process.stdout.readline())["url"])
     return process
 
 
-def _of(home: Path) -> list[psutil.Process]:
-    """Processes that a job below a home has started."""
+def _marked(mark: str) -> list[int]:
+    """Processes that have a mark among their variables."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if any(word.startswith(str(home / "jobs")) for word in words):
-            found.append(process)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("MARK") == mark:
+                found.append(process.pid)
     return found
 
 

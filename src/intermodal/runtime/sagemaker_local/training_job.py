@@ -81,11 +81,7 @@ class TrainingJob(Job):
         if self._unlucky():
             return
         ending = self._attempts()
-        if ending is None:
-            self._save()
-            self.finish("Stopped", secondary="Stopped", message="Training job stopped")
-            return
-        self._end(ending)
+        self._end(ending or Ending((), STOPPED))
 
     def _unlucky(self) -> bool:
         """Whether an injected fault ends it before it begins; a slow start is waited for."""
@@ -225,7 +221,7 @@ class TrainingJob(Job):
             self.finish("Failed", failure, "Failed", failure)
             return
         self._save()
-        if ending.why == STOPPED:
+        if ending.why == STOPPED or self.stopping.is_set():
             self.finish("Stopped", secondary="Stopped", message="Training job stopped")
         elif ending.why == LIMIT:
             limits = self.request["StoppingCondition"]
