@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker import OpenSageMaker, open_sagemaker  # noqa: F401
+from local_sagemaker import LocalSageMaker, OpenSageMaker, open_sagemaker, wait_for  # noqa: F401
 from local_sagemaker import client as aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,20 +47,17 @@ class Home:
         return answer
 
 
-def pipeline_home(path: Path) -> Home:
-    """A home whose jobs are told where MLflow is."""
-    home = Home(path)
-    uri = home.environment["MLFLOW_TRACKING_URI"]
-    (path / "intermodal.toml").write_text(f'[sagemaker.env]\nMLFLOW_TRACKING_URI = "{uri}"\n')
-    return home
+@pytest.fixture
+def local(open_sagemaker: OpenSageMaker) -> LocalSageMaker:  # noqa: F811
+    """A local SageMaker."""
+    return open_sagemaker()
 
 
 @pytest.fixture
-def home(open_sagemaker: OpenSageMaker, tmp_path: Path) -> Home:  # noqa: F811
-    """A home beside a local SageMaker with the default bucket."""
-    open_sagemaker()
+def home(local: LocalSageMaker, tmp_path: Path) -> Home:
+    """A home beside it, and the default bucket."""
     aws("s3").create_bucket(Bucket="intermodal-123456789012-us-east-1")
-    return pipeline_home(tmp_path / "project")
+    return Home(tmp_path / "project")
 
 
 @pytest.mark.timeout(900)
@@ -102,6 +100,39 @@ def test_retraining_takes_the_branch_that_a_returned_value_chooses_and_fails_whe
     states = {step["name"]: step["status"] for step in done["steps"] if not step["outcome"]}
     ran = dict.fromkeys(("generate", "ingest", "validate", "drift", "featurize"), "Succeeded")
     assert states == {**ran, "fail": "Failed"}
+
+
+SLOW = """
+from kfp import dsl
+from intermodal import component
+
+generate = component("generate")
+
+@dsl.pipeline(name="slow")
+def slow():
+    generate(rows=10**8)
+"""
+
+
+@pytest.mark.timeout(300)
+def test_told_to_stop_the_command_stops_the_execution_and_its_job_once(home: Home, local: LocalSageMaker) -> None:
+    (home.path / "slow.py").write_text(SLOW)
+    command = [sys.executable, "-m", "intermodal", "compile", "slow.py", "--to", "sagemaker-pipeline"]
+    with subprocess.Popen(
+        [*command, "--upsert", "--start"], env=home.environment, cwd=home.path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        jobs = wait_for(lambda: aws().list_processing_jobs()["ProcessingJobSummaries"], "a job")
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, said
+    assert "the execution was stopped" in said
+    (execution,) = aws().list_pipeline_executions(PipelineName="slow")["PipelineExecutionSummaries"]
+    assert execution["PipelineExecutionStatus"] == "Stopped"
+    calls = [seen.operation for seen in local.requests]
+    assert (calls.count("StartPipelineExecution"), calls.count("StopPipelineExecution")) == (1, 1)
+    (job,) = jobs
+    name = job["ProcessingJobName"]
+    assert aws().describe_processing_job(ProcessingJobName=name)["ProcessingJobStatus"] == "Stopped"
 
 
 def digests(run: dict[str, Any]) -> dict[str, str]:

@@ -88,7 +88,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _rendered(pipeline: Pipeline, settings: Any, options: argparse.Namespace) -> tuple[Definition, Calls]:
     from intermodal.aws.calls import Calls
-    from intermodal.aws.client import find_place
+    from intermodal.aws.client import find_place, is_local
     from intermodal.aws.settings import sagemaker_settings
     from intermodal.cli.aws_place import place_for
     from intermodal.runtime.sagemaker.pipelines.definition import render_definition, tracking_variables
@@ -99,7 +99,7 @@ def _rendered(pipeline: Pipeline, settings: Any, options: argparse.Namespace) ->
         pipeline,
         sagemaker,
         place,
-        tracking=tracking_variables(settings),
+        tracking=tracking_variables(settings, local=is_local(sagemaker)),
         model_package_group=options.model_package_group,
     )
     return definition, Calls("sagemaker", sagemaker)

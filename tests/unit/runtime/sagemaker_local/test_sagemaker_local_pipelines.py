@@ -163,7 +163,7 @@ def without(body: dict[str, Any], *path: str) -> dict[str, Any]:
 
 TRUE = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "an unknown type": (definition({**step("a"), "Type": "Magic"}), "there is no type 'Magic'"),
+    "an unknown type": (definition({**step("a"), "Type": "Magic"}), "the type 'Magic' is not known"),
     "a name twice": (definition(step("a"), step("a")), "a is there twice"),
     "a name twice, once in a branch": (definition(step("a"), condition("c", [TRUE], [step("a")])), "a is there twice"),
     "a bad name": (definition(step("a b")), "letters, digits"),

@@ -15,6 +15,7 @@ from intermodal.core.config import Settings
 from intermodal.core.registry import load_spec
 from intermodal.core.step import StepSpec
 from intermodal.runtime.pipeline import Pipeline
+from intermodal.runtime.placing import is_reachable
 from intermodal.runtime.sagemaker.pipelines.conditions import conditions_of
 from intermodal.runtime.sagemaker.pipelines.flat_task import FlatTask, Guard
 from intermodal.runtime.sagemaker.pipelines.flatten import flatten
@@ -108,18 +109,20 @@ def render_definition(
     )
 
 
-def tracking_variables(settings: Settings) -> dict[str, str]:
-    """The variables by which jobs find MLflow; none when it is on this machine alone.
+def tracking_variables(settings: Settings, *, local: bool = False) -> dict[str, str]:
+    """The variables by which jobs find MLflow; none when they cannot reach it.
 
     Args:
         settings: Where things live.
+        local: Whether a local SageMaker runs the jobs, on the very machine where a database of MLflow lies.
 
     Raises:
         UsageError: There is a password in the address.
     """
-    if not settings.tracking_uri.startswith(("http://", "https://", "arn:")):
+    uri = settings.tracking_uri
+    if not (is_reachable(uri) or uri.startswith("arn:") or (local and uri.startswith("sqlite:////"))):
         return {}
-    found = {TRACKING_VARIABLE: settings.tracking_uri, "MLFLOW_EXPERIMENT_NAME": settings.experiment}
+    found = {TRACKING_VARIABLE: uri, "MLFLOW_EXPERIMENT_NAME": settings.experiment}
     check_no_secrets(found, "setting")
     return found
 

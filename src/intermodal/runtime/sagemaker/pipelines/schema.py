@@ -133,7 +133,7 @@ def _shape_problems(step: Any) -> Iterator[str]:
         yield f"step {name!r}: a name of letters, digits, - and _, at most 64, is expected"
         return
     if step.get("Type") not in STEP_TYPES:
-        yield f"step {step['Name']}: there is no type {step.get('Type')!r}"
+        yield f"step {step['Name']}: the type {step.get('Type')!r} is not known"
     elif not isinstance(step.get("Arguments"), dict):
         yield f"step {step['Name']}: Arguments are missing"
     for name in sorted(set(step) - _MEMBERS):
