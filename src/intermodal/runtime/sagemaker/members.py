@@ -22,6 +22,7 @@ from intermodal.runtime.task import Task, look_up, run_share, run_task
 
 FIRST_WORD_SECONDS = 3600.0  # the first host may fetch its inputs for long
 LAST_WORD_SECONDS = 3600.0  # and publish for long
+LATE_SECONDS, FAILED_SECONDS = 900.0, 30.0  # hosts start at different times
 _AGAIN_SECONDS = 0.5
 _RUN, _ENDED = "run", "ended"
 
@@ -50,6 +51,8 @@ def _as_first(task: Task, cluster: Cluster) -> Outcome:
             announcement.tell({"word": _RUN})
         outcome = run_task(task)
         announcement.tell({"word": _ENDED, "state": outcome.state, "error": outcome.error})
+        # A host that comes late must find somebody to tell it; SageMaker itself ends the others after a failure.
+        announcement.wait_for(len(cluster.hosts.names) - 1, FAILED_SECONDS if outcome.error else LATE_SECONDS)
     return outcome
 
 
@@ -77,7 +80,7 @@ class _Announcement:
     """What the first host has said so far, for those who listen and those who come later."""
 
     def __init__(self, server: socket.socket) -> None:
-        self._server, self._said, self._lock = server, list[bytes](), threading.Lock()
+        self._server, self._said, self._lock = server, list[bytes](), threading.Condition()
         self._listeners: list[socket.socket] = []
         threading.Thread(target=self._welcome, daemon=True).start()
 
@@ -89,6 +92,11 @@ class _Announcement:
                 with contextlib.suppress(OSError):  # who is gone need not hear it
                     listener.sendall(line)
 
+    def wait_for(self, count: int, seconds: float) -> None:
+        """Wait until so many have come to listen."""
+        with self._lock:
+            self._lock.wait_for(lambda: len(self._listeners) >= count, seconds)
+
     def close(self) -> None:
         self._server.close()
         for listener in self._listeners:
@@ -99,8 +107,10 @@ class _Announcement:
             while True:
                 listener, _ = self._server.accept()
                 with self._lock:
+                    with contextlib.suppress(OSError):
+                        listener.sendall(b"".join(self._said))
                     self._listeners.append(listener)
-                    listener.sendall(b"".join(self._said))
+                    self._lock.notify_all()
 
 
 @contextlib.contextmanager
