@@ -90,10 +90,11 @@ class FolderExecutor(Executor):
         reach = self._service.environment(execution.label)
         if not execution.network:
             reach = {name: value for name, value in reach.items() if name.endswith("REGION")}
-        served = {"SAGEMAKER_BIND_TO_PORT": str(port)} if port else {}
+        # It shares this machine's network: our own server then listens on loopback alone.
+        served = {"SAGEMAKER_BIND_TO_PORT": str(port), "INTERMODAL_SERVE_HOST": "127.0.0.1"} if port else {}
         path = os.pathsep.join([*map(str, found.path), _SYSTEM])
         fixed = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-        return {**fixed, **reach, **found.environment, **served, **execution.environment}
+        return {**fixed, **reach, **found.environment, **execution.environment, **served}
 
     def _run(self, words: list[str], environment: dict[str, str], directory: str | None, port: int) -> Running:
         try:

@@ -79,7 +79,7 @@ class ModelServer:
         shutil.rmtree(hosted.folder, ignore_errors=True)
         container = primary_container(hosted.model)
         bring_model(service, container, hosted.folder / "model")
-        self._running = service.executor.start(_execution(service, hosted, container))
+        self._running = service.executor.start(_execution(hosted, container))
         threading.Thread(target=self._drain, name=f"log of {hosted.label}", daemon=True).start()
 
     @property
@@ -174,15 +174,13 @@ def bring_model(service: Service, container: dict[str, Any], folder: Path) -> No
         raise ApiError("ValidationException", f"Could not find model data at {uri}: {error.message}") from error
 
 
-def _execution(service: Service, hosted: Hosted, container: dict[str, Any]) -> Execution:
-    # Without an engine a container shares this machine's network: then it listens on loopback alone. A container
-    # that is isolated from the network could not be asked from here either: isolation is not kept for hosting.
-    alone = {} if service.executor.name == "containers" else {"INTERMODAL_SERVE_HOST": "127.0.0.1"}
+def _execution(hosted: Hosted, container: dict[str, Any]) -> Execution:
+    # A container that is isolated from the network could not be asked from here: isolation is not kept for hosting.
     return Execution(
         image=container["Image"],
         label=hosted.label,
         arguments=("serve",),
-        environment={**container.get("Environment", {}), **hosted.environment, **alone},
+        environment={**container.get("Environment", {}), **hosted.environment},
         mounts={"/opt/ml": hosted.folder},
         hostname="model",
         hosts=("model",),
