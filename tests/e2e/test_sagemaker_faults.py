@@ -1,0 +1,51 @@
+"""Seeded runs in which something goes wrong: no job started twice, none left running, nothing lost, MLflow true.
+
+`INTERMODAL_FAULT_RUNS` says how many; the figures are printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launching import TESTS
+
+RUNS = int(os.environ.get("INTERMODAL_FAULT_RUNS", "200"))
+PARTS = 4  # so that test processes side by side share the work
+_SECONDS = 30  # for each run, on a busy machine
+
+
+@pytest.mark.timeout(60 + _SECONDS * RUNS)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_whatever_goes_wrong_no_job_is_doubled_or_left_and_nothing_is_lost(
+    part: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    first, last = part * RUNS // PARTS, (part + 1) * RUNS // PARTS - 1
+    words = [
+        sys.executable,
+        str(TESTS / "sagemaker_campaign.py"),
+        str(first),
+        str(last),
+        "--folder",
+        str(tmp_path / "all"),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60 + _SECONDS * RUNS)
+    assert done.stdout, done.stderr[-3000:]
+    figures = json.loads(done.stdout)
+    with capfd.disabled():
+        kinds = {name: number for name, number in figures["runs"].items() if " " not in name}
+        print(f"\nfault runs {first} to {last}: {json.dumps({**figures, 'runs': kinds})}")
+    assert figures["wrong"] == []
+    assert sum(figures["runs"].get(kind, 0) for kind in _kinds()) == last - first + 1
+    assert figures["jobs"] >= last - first + 1
+
+
+def _kinds() -> tuple[str, ...]:
+    from sagemaker_campaign import KINDS
+
+    return KINDS

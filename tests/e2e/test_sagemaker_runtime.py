@@ -1,0 +1,186 @@
+"""`--on sagemaker` and `--place`, on a local SageMaker that executes the jobs for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from intermodal.runtime.sagemaker_local.server import LocalSageMaker
+from launching import TESTS, intermodal, start
+from local_sagemaker import client, read, wait_for
+from sagemaker_runs import PIPELINES, digests, jobs, mlflow_states, records, run, until_line
+
+FLAGSHIP = str(TESTS.parent / "pipelines" / "reviews.py")
+SMALL = ("-p", "framework=baseline", "-p", "rows=600")
+
+
+def test_every_step_is_a_job_and_its_artifacts_are_those_of_a_local_run(sagemaker: LocalSageMaker, tmp_path: Path):
+    there = intermodal("run", FLAGSHIP, "--on", "sagemaker", *SMALL, "--json")
+    assert there.code == 0, there.err
+    assert set(jobs().values()) == {"Completed"}
+    (record,) = records()
+    kinds = {task["name"]: task["job"].get("kind") for task in record["tasks"] if task["state"] == "SUCCEEDED"}
+    assert kinds["baseline"] == "Training"
+    assert {name for name, kind in kinds.items() if kind == "Processing"} >= {
+        "generate",
+        "ingest",
+        "validate",
+        "featurize",
+    }
+    assert all(item["uri"].startswith("s3://") for task in record["tasks"] for item in task["artifacts"].values())
+    bills = {task["name"]: task["bill"] for task in record["tasks"] if task["job"]}
+    assert all(bill["instance_type"].startswith("ml.") and bill["cost_usd"] is not None for bill in bills.values())
+
+    here = intermodal("run", FLAGSHIP, *SMALL, "--json", INTERMODAL_HOME=str(tmp_path / "local"))
+    assert here.code == 0, here.err
+    local = json.loads(next((tmp_path / "local" / "runs").glob("*/run.json")).read_text())
+    made, expected = digests(record), digests(local)
+    own = {("register-2", "registration"), ("register-2", "report"), ("register-2", "notes"), ("register-2", "metrics")}
+    assert made.keys() == expected.keys()
+    assert {name: made[name] for name in made.keys() - own} == {name: expected[name] for name in expected.keys() - own}
+
+    placed = ("--no-cache", "--place", "baseline=sagemaker", "--place", "validate=sagemaker")
+    mixed = intermodal("run", FLAGSHIP, *SMALL, *placed, "--json", INTERMODAL_HOME=str(tmp_path / "mixed"))
+    assert mixed.code == 0, mixed.err
+    both = json.loads(next((tmp_path / "mixed" / "runs").glob("*/run.json")).read_text())
+    assert {task["name"] for task in both["tasks"] if task["job"]} == {"baseline", "validate"}
+    assert {name: digest for name, digest in digests(both).items() if name not in own} == {
+        name: digest for name, digest in expected.items() if name not in own
+    }
+
+
+def test_a_training_job_leaves_its_model_for_native_tools_and_its_curve_in_mlflow(sagemaker: LocalSageMaker, tmp_path):
+    done = run("adding", "-p", "seed=3")
+    assert done.code == 0, done.err
+    (name,) = jobs("adding-add-up")
+    told = client().describe_training_job(TrainingJobName=name)
+    archive = told["ModelArtifacts"]["S3ModelArtifacts"]
+    assert read(archive)[:2] == b"\x1f\x8b"
+    (record,) = records()
+    task = next(item for item in record["tasks"] if item["name"] == "add-up")
+    assert task["metrics"] == {"total": float(sum(range(3, 103)))}
+    assert mlflow_states() == {record["run_id"]: "FINISHED", "count": "FINISHED", "add-up": "FINISHED"}
+    import mlflow
+
+    tracking = mlflow.MlflowClient(tracking_uri=f"sqlite:///{os.environ['INTERMODAL_HOME']}/mlflow.db")
+    curve = tracking.get_metric_history(record["tasks"][0]["mlflow_run_id"], "turn")
+    assert [(point.step, point.value) for point in curve] == [(turn, turn + 3.0) for turn in range(5)]
+    again = run("adding", "-p", "seed=3")
+    assert again.code == 0
+    assert len(jobs()) == 2  # remembered: no new job
+
+
+def test_whoever_comes_after_a_killed_submitter_adopts_its_job(sagemaker: LocalSageMaker, tmp_path: Path):
+    words = ("-p", "seed=5", "-p", "seconds=6", "-p", f"marks={tmp_path}")
+    first = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words)
+    until_line(first, lambda line: "submitted" in line)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    done = run("counting", *words)
+    assert done.code == 0, done.err
+    assert "adopted" in done.err
+    assert list(jobs().values()) == ["Completed"]
+    assert (tmp_path / "count-5").read_text() == "ran\n"
+    killed, second = records()
+    states = mlflow_states()
+    assert (states[killed["run_id"]], states[second["run_id"]]) == ("KILLED", "FINISHED")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_stops_its_job_once(sagemaker: LocalSageMaker, number: int):
+    going = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", "-p", "seed=7", "-p", "seconds=60")
+    until_line(going, lambda line: "submitted" in line)
+    wait_for(lambda: "InProgress" in jobs().values())
+    os.kill(going.pid, number)
+    assert going.wait(60) == 130
+    assert list(jobs().values()) == ["Stopped"]
+    (record,) = records()
+    assert (record["state"], record["tasks"][0]["state"]) == ("CANCELLED", "CANCELLED")
+    assert set(mlflow_states().values()) == {"KILLED"}
+
+
+def test_a_job_is_left_when_that_was_asked_and_found_again(sagemaker: LocalSageMaker):
+    words = ("-p", "seed=9", "-p", "seconds=8")
+    going = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words, "--on-interrupt", "leave")
+    until_line(going, lambda line: "submitted" in line)
+    os.kill(going.pid, signal.SIGTERM)
+    assert going.wait(60) == 130
+    assert list(jobs().values()) == ["InProgress"]
+    assert run("counting", *words).code == 0
+    assert list(jobs().values()) == ["Completed"]
+
+
+def test_two_runs_of_the_same_work_share_one_job_and_the_second_leaves_it_to_the_first(sagemaker: LocalSageMaker):
+    words = ("-p", "seed=11", "-p", "seconds=10")
+    first = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words)
+    until_line(first, lambda line: "submitted" in line)
+    second = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words)
+    until_line(second, lambda line: "adopted" in line)
+    os.kill(second.pid, signal.SIGTERM)
+    assert second.wait(60) == 130
+    assert first.wait(90) == 0
+    assert list(jobs().values()) == ["Completed"]
+
+
+def test_a_container_without_network_has_its_outputs_published_for_it(sagemaker: LocalSageMaker, tmp_path: Path):
+    (tmp_path / "intermodal.toml").write_text("[sagemaker]\nnetwork_isolation = true\n")
+    done = run("adding", "-p", "seed=13")
+    assert done.code == 0, done.err
+    (record,) = records()
+    described = client().describe_training_job(TrainingJobName=next(iter(jobs("adding-add-up"))))
+    assert described["EnableNetworkIsolation"] is True
+    for task in record["tasks"]:
+        for item in task["artifacts"].values():
+            assert intermodal("verify", item["uri"], "--json").code == 0
+
+
+def test_spot_capacity_taken_away_costs_only_what_was_not_kept(sagemaker: LocalSageMaker, tmp_path: Path):
+    (tmp_path / "intermodal.toml").write_text(
+        "[sagemaker.steps.add_up]\nspot = true\ncheckpoints = true\nmax_runtime = 600\nmax_wait = 1200\n"
+    )
+    sagemaker.service.faults.add({"fault": "preempt", "job": "adding-add-up-*", "seconds": 3.0, "times": 1})
+    done = run("adding", "-p", "seed=17", "-p", "seconds=6", "-p", f"marks={tmp_path}")
+    assert done.code == 0, done.err
+    told = client().describe_training_job(TrainingJobName=next(iter(jobs("adding-add-up"))))
+    phases = [item["Status"] for item in told["SecondaryStatusTransitions"]]
+    assert phases.count("Interrupted") == 1
+    assert (tmp_path / "add_up-17").read_text() == "ran\nran\n"  # one job, started again by SageMaker
+    assert next(t for t in records()[0]["tasks"] if t["name"] == "add-up")["metrics"] == {
+        "total": float(sum(range(17, 117)))
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "part"),
+    [
+        (["--place", "nothing=sagemaker"], "", "no such step"),
+        (["--place", "count=moon"], "", "a runtime of"),
+        ([], "[sagemaker]\ninstance_typ = 'ml.m5.large'\n", "instance_type"),
+        ([], "[sagemaker.steps.count]\ninstance_type = 'a big one'\n", "CreateProcessingJob"),
+        ([], "[sagemaker]\nmax_wait = 5\nspot = true\n", "max_wait"),
+        (["--max-cost", "0.000001"], "", "cost more"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_recorded_or_asked(
+    sagemaker: LocalSageMaker, tmp_path: Path, words: list[str], settings: str, part: str
+):
+    (tmp_path / "intermodal.toml").write_text(settings)
+    done = run("counting", "-p", "seed=1", *words)
+    assert done.code == 2, done.err
+    assert part in done.err
+    assert not (tmp_path / "home" / "runs").exists()
+    assert jobs() == {}
+
+
+def test_a_failing_step_tells_its_own_error_through_sagemaker(sagemaker: LocalSageMaker, tmp_path: Path):
+    done = run("counting", "-p", "seed=1", "-p", "marks=/no/such/folder")
+    assert done.code == 4, done.err
+    (name,) = jobs()
+    told = client().describe_processing_job(ProcessingJobName=name)
+    assert "No such file or directory" in told["ExitMessage"]
+    (record,) = records()
+    assert "No such file or directory" in record["tasks"][0]["error"]["headline"]
