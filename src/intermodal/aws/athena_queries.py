@@ -166,12 +166,17 @@ def open_athena() -> Athena:
         UsageError: The settings are wrong.
         RuntimeFailed: AWS did not answer, or refused.
     """
+    athena = configured_athena()
+    athena.ensure_workgroup()
+    ensure_database(athena.athena.database, athena.settings)
+    return athena
+
+
+def configured_athena() -> Athena:
+    """Athena as the settings in force say, without making anything; errors as for `open_athena`."""
     settings = load_settings()
     sagemaker = sagemaker_settings(settings)
-    athena = Athena(athena_settings(settings), sagemaker, find_place(sagemaker))
-    athena.ensure_workgroup()
-    ensure_database(athena.athena.database, sagemaker)
-    return athena
+    return Athena(athena_settings(settings), sagemaker, find_place(sagemaker))
 
 
 def typed(names: list[str], kinds: list[str], rows: list[list[str | None]]) -> pa.Table:

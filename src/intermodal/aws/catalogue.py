@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from intermodal.aws.athena_queries import Athena
+from intermodal.aws.data_settings import athena_settings
 from intermodal.aws.glue import (
     PARQUET,
     Column,
     Partition,
     Table,
     columns_of,
+    database_request,
     ensure_database,
     ensure_partitions,
     ensure_table,
     find_table,
+    partition_requests,
+    table_request,
 )
 from intermodal.aws.objects import is_there, upload_file
+from intermodal.aws.request import Request, TaskPlan
 from intermodal.aws.settings import sagemaker_settings
 from intermodal.core.config import load_settings
 from intermodal.core.manifest import sha256_of
@@ -29,6 +34,17 @@ from intermodal.errors import DataRejected
 
 _DIGITS = 16
 _URI_KEY = "intermodal_uri"
+_OF_TABLE = (
+    "TableInput.StorageDescriptor.Columns",
+    "TableInput.StorageDescriptor.Location",
+    "TableInput.PartitionKeys",
+)
+_UNKNOWN = {
+    "CreateTable": _OF_TABLE,
+    "UpdateTable": _OF_TABLE,
+    "BatchCreatePartition": ("PartitionInputList",),
+    "BatchUpdatePartition": ("Entries",),
+}
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,25 @@ def published_at(uri: str, metadata: dict[str, Any]) -> str:
     """
     known = [str(item) for item in (metadata.get(_URI_KEY, ""), uri) if str(item).startswith("s3://")]
     return known[0] if known else ""
+
+
+def render(plan: TaskPlan) -> list[Request]:
+    """The requests that a task of the step `glue_table` may send; columns and partitions are read from the files.
+
+    Args:
+        plan: The task; its input is `data`.
+
+    Raises:
+        UsageError: `[athena]` is wrong, or a name is none for Glue.
+    """
+    athena = athena_settings(load_settings())
+    name = str(plan.parameters.get("table") or "") or "dataset_" + "0" * _DIGITS
+    location = plan.inputs["data"][0]
+    table = Table(str(plan.parameters.get("database") or "") or athena.database, name, location, (), PARQUET)
+    requests = [database_request(table.database), table_request(table), table_request(table, update=True)]
+    parts = [Partition(("unknown",), location)]
+    requests += [*partition_requests(table, parts), *partition_requests(table, parts, update=True)]
+    return [replace(item, unknown=_UNKNOWN.get(item.operation, ())) for item in requests]
 
 
 def still_there(outputs: dict[str, dict[str, Any]]) -> str | None:

@@ -7,9 +7,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from intermodal.aws.data_settings import RedshiftSettings
-from intermodal.aws.request import Request
+from intermodal.aws.data_settings import RedshiftSettings, redshift_settings
+from intermodal.aws.request import Request, TaskPlan
 from intermodal.aws.sql import redshift_name, redshift_text
+from intermodal.core.config import load_settings
 
 _TOKEN_CHARACTERS = 64
 
@@ -52,6 +53,25 @@ def statement_request(sql: Sql, settings: RedshiftSettings, nonce: str, name: st
     if sql.parameters:
         parameters["Parameters"] = [{"name": key, "value": value} for key, value in sorted(sql.parameters.items())]
     return Request("redshift-data", "ExecuteStatement", parameters)
+
+
+def nonce_of(run_id: str, task: str) -> str:
+    """What distinguishes a task's statement: it is one statement, however often the task of that run is begun."""
+    return f"{run_id} {task}"
+
+
+def render(plan: TaskPlan) -> list[Request]:
+    """The requests of a task of the step `query_redshift`.
+
+    Args:
+        plan: The task.
+
+    Raises:
+        UsageError: `[redshift]` is wrong.
+    """
+    given = plan.parameters.get("parameters") or {}
+    sql = Sql(str(plan.parameters["sql"]), {str(name): str(value) for name, value in given.items()})
+    return [statement_request(sql, redshift_settings(load_settings()), nonce_of(plan.run_id, plan.task))]
 
 
 def _place(settings: RedshiftSettings) -> dict[str, str]:

@@ -5,7 +5,14 @@ from kfp.dsl import Dataset, Input, Output
 from intermodal.core.step import step
 
 
-@step(image="core", cpu="1", memory="1Gi", still_valid="intermodal.aws.catalogue:still_there")
+@step(
+    image="core",
+    cpu="1",
+    memory="1Gi",
+    still_valid="intermodal.aws.catalogue:still_there",
+    job="managed",
+    managed="intermodal.aws.catalogue:render",
+)
 def glue_table(data: Input[Dataset], definition: Output[Dataset], table: str = "", database: str = "") -> None:
     """Register a data set of Parquet files in the Glue catalogue; brought to S3 when it is not there.
 
@@ -18,10 +25,10 @@ def glue_table(data: Input[Dataset], definition: Output[Dataset], table: str = "
     from pathlib import Path
 
     from intermodal.aws.athena import partition_definition, table_definition
-    from intermodal.aws.athena_queries import open_athena
+    from intermodal.aws.athena_queries import configured_athena
     from intermodal.aws.catalogue import published_at, register_folder
 
-    made = register_folder(Path(data.path), open_athena(), table, published_at(data.uri, data.metadata), database)
+    made = register_folder(Path(data.path), configured_athena(), table, published_at(data.uri, data.metadata), database)
     statements = [table_definition(made.table)]
     statements += [partition_definition(made.table, list(made.partitions))] if made.partitions else []
     Path(definition.path).mkdir(parents=True)

@@ -5,7 +5,14 @@ from kfp.dsl import Dataset, Metrics, Output
 from intermodal.core.step import step
 
 
-@step(image="core", cpu="1", memory="2Gi", still_valid="intermodal.aws.redshift_queries:still_current")
+@step(
+    image="core",
+    cpu="1",
+    memory="2Gi",
+    still_valid="intermodal.aws.redshift_queries:still_current",
+    job="managed",
+    managed="intermodal.aws.redshift:render",
+)
 def query_redshift(
     sql: str,
     rows: Output[Dataset],
@@ -27,7 +34,7 @@ def query_redshift(
     import pyarrow.parquet as pq
 
     from intermodal.aws.data_settings import redshift_settings
-    from intermodal.aws.redshift import Sql
+    from intermodal.aws.redshift import Sql, nonce_of
     from intermodal.aws.redshift_queries import Redshift
     from intermodal.aws.settings import sagemaker_settings
     from intermodal.core.config import load_settings
@@ -35,9 +42,8 @@ def query_redshift(
     settings = load_settings()
     redshift = Redshift(redshift_settings(settings), sagemaker_settings(settings))
     asked = Sql(sql, {str(name): str(value) for name, value in parameters.items()})
-    # one statement for a run's task, however often the task is begun
-    nonce = f"{os.environ.get('INTERMODAL_RUN_ID') or uuid.uuid4()} {os.environ.get('INTERMODAL_TASK', '')}"
-    found = redshift.rows(asked, nonce)
+    run_id = os.environ.get("INTERMODAL_RUN_ID") or str(uuid.uuid4())
+    found = redshift.rows(asked, nonce_of(run_id, os.environ.get("INTERMODAL_TASK") or "query-redshift"))
     Path(rows.path).mkdir(parents=True)
     pq.write_table(found, Path(rows.path) / "part-00000.parquet", compression="zstd", store_schema=False)
     rows.metadata.update(rows=found.num_rows, columns=found.column_names)

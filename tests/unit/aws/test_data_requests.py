@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -36,11 +37,13 @@ from intermodal.aws.glue import (
 )
 from intermodal.aws.redshift import Sql, statement_request
 from intermodal.aws.redshift_queries import typed as redshift_typed
-from intermodal.aws.request import Place, Request
+from intermodal.aws.request import Place, Request, TaskPlan
 from intermodal.aws.service_model import problems
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
+from intermodal.core.registry import load_spec
 from intermodal.errors import DataRejected, RuntimeFailed, UsageError
+from intermodal.runtime.sagemaker.render import render_task
 
 PLACE = Place("123456789012", "us-east-1", "arn:aws:iam::123456789012:role/intermodal-execution", "s3://bucket/store")
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/intermodal/spark:1"
@@ -178,8 +181,6 @@ def test_redshifts_fields_become_typed_columns() -> None:
 
 
 def given_settings(**extra: Any) -> Settings:
-    from pathlib import Path
-
     return Settings(Path("/home"), "/store", "off", "e", extra)
 
 
@@ -261,3 +262,21 @@ def test_a_failure_of_our_own_is_told_at_once_and_passing_ones_not_for_ever(run:
     found, script = run({"State": "CANCELLED"})
     assert "was cancelled" in str(found)
     assert len(script.tokens) == 1
+
+
+def plan_of(step: str, parameters: dict[str, Any], inputs: dict[str, tuple[str, ...]]) -> TaskPlan:
+    spec = load_spec(step)
+    return TaskPlan("p", "run", "task", spec, parameters, inputs, "image:1", SageMakerSettings(), PLACE)
+
+
+def test_the_steps_requests_are_known_before_they_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "intermodal.toml").write_text('[redshift]\nworkgroup = "work"\n')
+    monkeypatch.chdir(tmp_path)
+    asked = render_task(plan_of("query_redshift", {"sql": "SELECT :a", "parameters": {"a": 5}}, {}))
+    assert [item.operation for item in asked] == ["ExecuteStatement"]
+    assert asked[0].parameters["Parameters"] == [{"name": "a", "value": "5"}]
+    made = render_task(plan_of("glue_table", {"table": "reviews", "database": ""}, {"data": ("s3://bucket/data",)}))
+    expected = ["CreateDatabase", "CreateTable", "UpdateTable", "BatchCreatePartition", "BatchUpdatePartition"]
+    assert [item.operation for item in made] == expected
+    assert made[1].parameters["TableInput"]["Name"] == "reviews"
+    assert "TableInput.StorageDescriptor.Columns" in made[1].unknown
