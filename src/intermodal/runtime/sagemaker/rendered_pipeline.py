@@ -133,6 +133,7 @@ def _elsewhere(item: BranchPlan, settings: Settings, placements: Mapping[str, st
     placed = next((placements[name] for name in spellings if name in placements), runtime)
     if placed != NAME:
         return f"it runs on {placed}"
-    if "mlflow" in item.plan.spec.needs.capabilities and not is_reachable(settings.tracking_uri):
+    needs = item.plan.spec.needs  # a managed step's own process stays here, and reaches what we reach
+    if needs.job != "managed" and "mlflow" in needs.capabilities and not is_reachable(settings.tracking_uri):
         return f"it needs MLflow, and no job can reach {settings.tracking_uri.partition('://')[0]}://…: it runs here"
     return ""
