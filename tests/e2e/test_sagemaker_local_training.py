@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import urllib.error
 import urllib.request
@@ -328,6 +329,30 @@ except OSError:
 """
     _run("alone", script, EnableNetworkIsolation=True)
     assert lines("alone") == [str(["AWS_DEFAULT_REGION", "AWS_REGION"]), "alone"]
+
+
+def test_isolated_hosts_still_reach_one_another(local_sagemaker: Any) -> None:
+    if local_sagemaker.service.executor.name == "processes" or os.geteuid():
+        pytest.skip("a network that hosts share needs root")
+    script = f"""
+import json, socket, time
+me = json.load(open("/opt/ml/input/config/resourceconfig.json"))["current_host"]
+try:
+    socket.create_connection(("127.0.0.1", {local_sagemaker.url.rpartition(":")[2]}), 2); print("reached")
+except OSError:
+    pass
+if me == "algo-1":
+    print(socket.create_server((me, 5005)).accept()[0].recv(100).decode())
+else:
+    for _ in range(200):
+        try: peer = socket.create_connection(("algo-1", 5005)); break
+        except OSError: time.sleep(0.05)
+    peer.sendall(me.encode())
+"""
+    resources = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 10}
+    told = _run("apart", script, ResourceConfig=resources, EnableNetworkIsolation=True)
+    assert told["TrainingJobStatus"] == "Completed", lines("apart")
+    assert lines("apart") == ["algo-2"]
 
 
 def test_a_job_has_credentials_of_its_own_that_work(local_sagemaker: Any) -> None:

@@ -1,4 +1,4 @@
-"""Executes with folders in place of images: in private namespaces, or, without the right to make them, as plain processes.
+"""Executes with folders in place of images: in private namespaces or, without the right to make them, as processes.
 
 A plain process has no /opt/ml of its own: it finds the folder that stands for it in the variable
 `SM_LOCAL_PREFIX`, which AWS's training toolkit is told by `SAGEMAKER_BASE_DIR` as well. Words of the
@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from intermodal.runtime.reaper import Reaper
 from intermodal.runtime.sagemaker_local.executing import Execution, Executor, Running
 from intermodal.runtime.sagemaker_local.images import ImageFolder
-from intermodal.runtime.sagemaker_local.namespaces import catches, child_of, namespace_command
+from intermodal.runtime.sagemaker_local.namespaces import catches, child_of, namespace_command, network_alone
 from intermodal.runtime.sagemaker_local.operations import ApiError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class FolderExecutor(Executor):
         self.name = "namespaces" if private else "processes"
         self._service, self._private = service, private
         self._reaper = Reaper()
+        self._networks: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
 
     def require(self, image: str) -> None:
         """See `Executor.require`."""
@@ -63,6 +66,7 @@ class FolderExecutor(Executor):
                 hosts_file=hosts,
                 directory=execution.directory or "/",
                 network=execution.network,
+                joined=self._joined(execution),
             )
             environment |= {} if execution.network else {"ISOLATED": "1"}
             return self._run(words, environment, None, port)
@@ -73,6 +77,22 @@ class FolderExecutor(Executor):
     def close(self) -> None:
         """See `Executor.close`."""
         self._reaper.close()
+        for process in self._networks.values():
+            process.kill()
+            process.wait()
+
+    def _joined(self, execution: Execution) -> int:
+        """The process that holds the network of an isolated job's hosts; 0 where each is alone, or none is.
+
+        It is kept until the service ends: an interrupted job's hosts come again.
+        """
+        if execution.network or len(execution.hosts) == 1 or os.geteuid() != 0:
+            return 0  # without root, nobody may join a network that is not its own
+        with self._lock:
+            if execution.label not in self._networks:
+                self._networks[execution.label] = network_alone()
+                self._reaper.started(self._networks[execution.label].pid)
+            return self._networks[execution.label].pid
 
     def _found(self, image: str) -> ImageFolder:
         found = self._service.images.find(image)

@@ -58,6 +58,7 @@ def namespace_command(
     hosts_file: Path,
     directory: str,
     network: bool = True,
+    joined: int = 0,
 ) -> list[str]:
     """The words that run a command in namespaces of its own; it is process 1 there.
 
@@ -68,12 +69,28 @@ def namespace_command(
         hosts_file: What it sees as /etc/hosts.
         directory: Its working directory.
         network: Without it, there is no network but loopback.
+        joined: Process whose network it has, as `network_alone` made it; 0 for none.
     """
     words = ["unshare", *_identity(), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts"]
-    words += [] if network else ["--net"]
+    words = ["nsenter", f"--net=/proc/{joined}/ns/net", *words] if joined else words
+    words += [] if network or joined else ["--net"]
     pairs = [word for place, folder in sorted(mounts.items()) for word in (str(folder), place)]
     own = [hostname, str(hosts_file), directory, str(len(mounts)), *pairs]
     return [*words, "sh", "-c", _SCRIPT, "sh", *own, *command]
+
+
+def network_alone() -> subprocess.Popen[bytes]:
+    """A process that does nothing but hold a network with loopback alone, for the hosts of one isolated job."""
+    script = "ip link set lo up 2>/dev/null || true; echo; exec sleep infinity"
+    process = subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # the network is there
+    return process
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from intermodal.runtime.sagemaker_local import operations
+from intermodal.runtime.sagemaker_local import namespaces, operations
 from intermodal.runtime.sagemaker_local.answers import Tags, page, present, select
 from intermodal.runtime.sagemaker_local.channels import Item, share_of
 from intermodal.runtime.sagemaker_local.folders import host_address
@@ -275,3 +278,34 @@ def test_only_whole_files_are_synced_each_change_once(tmp_path: Path) -> None:
     assert set(bucket.sent) == {"p/growing", "p/last"}
     assert bucket.sent["p/growing"][-1] == b"x" * 30_000
     assert bucket.sent["p/last"] == [b"at the very end"]
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_namespaces_need_no_rights_and_leave_nothing_on_the_machine(
+    network: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nobody where we are root, else as ourselves."""
+    monkeypatch.setattr(namespaces, "_identity", lambda: ["--user", "--map-root-user"])
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    # pytest's own folders are closed to nobody.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "own").mkdir()
+        for path in (folder, folder / "own"):
+            path.chmod(0o777)
+        (folder / "hosts").write_text("127.0.1.1 algo-1\n")
+        words = namespaces.namespace_command(
+            ["sh", "-c", "hostname; cat /etc/hosts; echo $$; echo kept > /opt/intermodal-tests/x/file"],
+            mounts={"/opt/intermodal-tests/x": folder / "own"},
+            hostname="algo-1",
+            hosts_file=folder / "hosts",
+            directory="/",
+            network=network,
+        )
+        environment = {"PATH": os.environ["PATH"], **({} if network else {"ISOLATED": "1"})}
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd="/", **nobody)
+        if "Operation not permitted" in done.stderr:
+            pytest.skip(f"this machine lets nobody make namespaces: {done.stderr}")
+        assert done.stdout.splitlines()[:3] == ["algo-1", "127.0.1.1 algo-1", "1"], done.stderr
+        assert (folder / "own" / "file").read_text() == "kept\n"
+    assert not Path("/opt/intermodal-tests").exists()
