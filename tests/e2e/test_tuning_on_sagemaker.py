@@ -90,7 +90,7 @@ def slow_tuning(features: Dataset, **more: str) -> list[str]:
         "features": features.path, "train": "toy_training:toy_training", "ranges": '{"x": [0.0, 1.0, 2.0, 3.0]}',
         "fixed": '{"pause": 60}', "metric": "score", "trial_count": "4", "parallel": "2", **more,
     }  # fmt: skip
-    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
     return [sys.executable, "-m", "intermodal", "step", "tune", *words]
 
 
