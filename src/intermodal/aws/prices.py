@@ -98,7 +98,7 @@ def load_prices(path: str = "") -> PriceTable:
 
 
 def _packaged() -> str:
-    return (resources.files("intermodal.aws") / "prices.json").read_text()
+    return (resources.files("intermodal.aws.price_list") / "prices.json").read_text()
 
 
 def _read(given: Any) -> PriceTable:

@@ -24,7 +24,13 @@ from functools import lru_cache
 from pathlib import Path
 
 DATA_SUFFIXES = (".html", ".jinja", ".j2", ".css", ".js", ".json", ".txt", ".svg", ".csv", ".toml", ".yaml", ".yml")
-MACHINERY = ("intermodal.core", "intermodal.errors", "intermodal.cli", "intermodal.runtime", "intermodal.store")
+# How AWS is asked changes no result; what it is asked does, so the rest of `intermodal.aws` counts.
+_ASKING = ("calls", "client", "job_kinds", "jobs", "names", "request", "sending", "service_model", "settings")
+_ASKING += ("surroundings", "tags")
+MACHINERY = (
+    *(f"intermodal.{name}" for name in ("core", "errors", "cli", "runtime", "store")),
+    *(f"intermodal.aws.{name}" for name in _ASKING),
+)
 _THIS_PACKAGE = "intermodal"
 _FILE_NAME = re.compile(r"[\w][\w./-]{0,100}\.\w{1,12}")
 
