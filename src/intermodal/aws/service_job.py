@@ -14,6 +14,7 @@ from intermodal.aws.calls import Calls
 from intermodal.aws.job_kinds import COMPLETED, ENDED, STOPPING, JobKind, page_of
 from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
 from intermodal.aws.request import Request
+from intermodal.aws.service_bills import log_bills
 from intermodal.errors import Interrupted, RuntimeFailed
 
 _FIRST_PAUSE = 0.2
@@ -96,6 +97,7 @@ class ServiceJob:
             self._sleep(pause)
             pause = min(1.5 * pause, self._calls.settings.poll)
             found = self._calls(self._kind.describe, **self._kind.named(self.name))
+        log_bills(self._calls, self._kind, found)
         if not self._is_good(found):
             raise end_error(self._kind, self.name, found)
         return found

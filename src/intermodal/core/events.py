@@ -45,6 +45,15 @@ def log_metric(name: str, value: float, step: int = 0) -> None:
     _append({"event": "metric", "name": name, "value": float(value), "step": int(step)})
 
 
+def log_bill(bill: dict[str, float | str]) -> None:
+    """Record what a job of a service was charged with, for steps whose work a service does.
+
+    Args:
+        bill: As a task's record keeps it; the last one counts.
+    """
+    _append({"event": "bill", "bill": bill})
+
+
 def _append(event: dict[str, Any]) -> None:
     path = os.environ.get(JOURNAL_VARIABLE)
     if not path:

@@ -69,7 +69,10 @@ class Recording:
         return {name: value for name, value in found.items() if value}
 
     def journal(self, events: list[dict[str, Any]]) -> None:
-        """Record curve points."""
+        """Record curve points, and remember what a job was charged with."""
+        for event in events:
+            if event.get("event") == "bill":
+                self._task = replace(self._task, bill=event["bill"])
         if self._tracker:
             self._tracker.journal(self._handle, events)
 

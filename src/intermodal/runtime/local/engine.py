@@ -219,6 +219,8 @@ class Engine:
             for event in events:
                 if event["event"] == "progress":
                     self._observer.task_progress(label, event["done"], event["total"], event["unit"], event["note"])
+                if event["event"] == "bill":
+                    self._note(label, bill=event["bill"])
             if events and handle:
                 self._tracker.journal(handle, events)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from intermodal.aws.surroundings import PIPELINE_VARIABLE
 from intermodal.core.step import spec_of
 from intermodal.errors import Interrupted
+from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of
 from intermodal.runtime.local.launch import InProcess, Launch
 from intermodal.runtime.outcome import CANCELLED, FAILED, Outcome, write_atomically
@@ -69,6 +70,12 @@ def _record(task: Task) -> RunRecord:
     return RunRecord(task.context.run_id, name, "", {}, {}, mode="jobs", runtime=place)
 
 
+def _note_bill(context: TaskContext, bill: dict[str, float | str]) -> None:
+    """Put what the job was charged with into the journal, from which this pod's own MLflow run takes it."""
+    with context.journal.open("a") as journal:
+        journal.write(json.dumps({"event": "bill", "bill": bill}) + "\n")
+
+
 def _launch(task: Task, missed: Path) -> Launch:
     tail = Tail(task.context.log)
     context = replace(task.context, missed=str(missed))
@@ -85,5 +92,6 @@ def _launch(task: Task, missed: Path) -> Launch:
         environment={},
         started=lambda _process: None,
         watch=watch,
+        billed=lambda bill: _note_bill(context, bill),
         placed=lambda job: print(f"delegated to {job['service']}: {job['url']}", file=sys.stderr, flush=True),
     )
