@@ -18,7 +18,7 @@ from intermodal.aws.endpoint_removal import delete_endpoint
 from intermodal.errors import StepFailed, UsageError
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from intermodal.serving.deploying import still_deployed
-from local_sagemaker import client, keys, local_sagemaker, open_sagemaker, read, wait_for  # noqa: F401
+from local_sagemaker import OpenSageMaker, client, keys, local_sagemaker, open_sagemaker, put, read, wait_for  # noqa: F401
 
 PROBE = {"inputs": ["love it perfect great"]}
 
@@ -242,3 +242,44 @@ def test_locally_the_models_are_served_for_a_moment_and_the_document_is_the_same
     assert here["facts"]["answers"] == there["facts"]["answers"]
     monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
     assert "tried on this machine" in str(still_deployed({"deployment": here["facts"]}))
+
+
+def test_endpoints_come_up_again_with_the_service(
+    open_sagemaker: OpenSageMaker,  # noqa: F811
+    home: Path,
+    models: dict[str, Model],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = open_sagemaker()
+    monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
+    monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
+    call_deploy(tmp_path / "out", models["one"])
+    archive = next(key for key in keys(os.environ["STORE_KEY"]) if key.endswith(".tar.gz"))
+    content = read(f"s3://bucket/{archive}")
+    first.stop()
+    wait_for(lambda: not servers_below(first.service.home), "a server is left")
+    second = open_sagemaker()
+    put(archive, content)  # moto's S3 forgets
+    assert second.service.home == first.service.home
+    Endpoints(SETTINGS).wait_in_service("reviews")
+    assert ask()["json"]["predictions"][0]["rating"] == 5
+
+
+def test_throttling_errors_and_lost_answers_make_nothing_twice(
+    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+) -> None:
+    for fault in ("throttle", "error", "reset-before", "reset-after"):
+        for operation in ("CreateModel", "CreateEndpointConfig", "DescribeEndpoint", "CreateEndpoint"):
+            sagemaker.service.faults.add({"fault": fault, "operation": operation, "times": 1})
+    call_deploy(tmp_path / "out", models["one"])
+    assert not sagemaker.service.faults.all()
+    assert [len(client().list_models()["Models"]), len(client().list_endpoints()["Endpoints"])] == [1, 1]
+    for fault in ("reset-before", "reset-after"):
+        sagemaker.service.faults.add({"fault": fault, "operation": "UpdateEndpoint*", "times": 1})
+        sagemaker.service.faults.add({"fault": fault, "operation": "Delete*", "times": 2})
+    call_deploy(tmp_path / "again", models["two"], rollout_wait=0)
+    assert ask()["json"]["predictions"][0]["rating"] == 5
+    delete_endpoint(Endpoints(SETTINGS), "reviews")
+    assert not sagemaker.service.faults.all()
+    assert [client().list_models()["Models"], client().list_endpoint_configs()["EndpointConfigs"]] == [[], []]

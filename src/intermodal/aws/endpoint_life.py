@@ -164,13 +164,14 @@ class Endpoints:
     def _put(self, deployment: Deployment, config: Request, create: Request) -> None:
         there = self.find(deployment.endpoint)
         if there is None:
-            self._send(create)
-            return
+            if self._send(create):
+                return
+            there = self.wait_in_service(deployment.endpoint)  # an answer got lost, or somebody was faster
         name = config.parameters["EndpointConfigName"]
         if there["EndpointStatus"] == "Creating" and there.get("EndpointConfigName") == name:
             return  # this very deployment is on its way, from an earlier attempt
         if there["EndpointStatus"] == "Failed":  # AWS takes no update of an endpoint that never came into service
-            self.calls("DeleteEndpoint", EndpointName=deployment.endpoint)
+            self.remove("DeleteEndpoint", EndpointName=deployment.endpoint)
             self.wait_gone(deployment.endpoint)
             self._send(create)
             return
@@ -178,14 +179,32 @@ class Endpoints:
         if there.get("EndpointConfigName") != name:
             self._send(update_request(deployment, config))
 
-    def _send(self, request: Request) -> None:
-        """Send a request whose name is a digest of its content, so that what is there already is the same."""
+    def remove(self, operation: str, **named: Any) -> None:
+        """Delete something; it may be gone already, because an answer got lost.
+
+        Raises:
+            RuntimeFailed: AWS refused, or did not answer.
+        """
+        try:
+            self.calls(operation, **named)
+        except Refused as refused:
+            if not is_absent(refused):
+                raise
+
+    def _send(self, request: Request) -> bool:
+        """Send a request that may have been done before, its answer lost; False when it was.
+
+        Names of models and configurations are digests of their content: what is there already is the same. Of an
+        endpoint that is being updated, whoever waits for it sees to which configuration.
+        """
         check_request(request.service, request.operation, request.parameters)
         try:
             self.calls(request.operation, **request.parameters)
         except Refused as refused:
-            if "already exist" not in refused.seen.lower() or request.operation == "CreateEndpoint":
+            if not any(words in refused.seen.lower() for words in ("already exist", "in-progress")):
                 raise
+            return False
+        return True
 
     def wait_gone(self, name: str) -> None:
         """Wait until an endpoint that is being deleted is gone.

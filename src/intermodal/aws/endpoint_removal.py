@@ -30,11 +30,11 @@ def delete_endpoint(endpoints: Endpoints, name: str) -> list[str]:
     variants = [item for config in configs for item in _variants(config)]
     done = [f"scaling target of {item}" for item in _unscale(endpoints, name, variants)]
     if found is not None:
-        endpoints.calls("DeleteEndpoint", EndpointName=name)
+        endpoints.remove("DeleteEndpoint", EndpointName=name)
         endpoints.wait_gone(name)
         done.append(f"endpoint {name}")
     for config in configs:
-        endpoints.calls("DeleteEndpointConfig", EndpointConfigName=config["EndpointConfigName"])
+        endpoints.remove("DeleteEndpointConfig", EndpointConfigName=config["EndpointConfigName"])
         done.append(f"endpoint configuration {config['EndpointConfigName']}")
     return done + [f"model {item}" for item in _drop_models(endpoints, variants)]
 
@@ -70,7 +70,7 @@ def _drop_models(endpoints: Endpoints, variants: list[dict[str, Any]]) -> list[s
     for name in names:
         found = endpoints.found("DescribeModel", ModelName=name) if name not in used else None
         if found is not None and MANAGED in endpoints.tags(found["ModelArn"]):
-            endpoints.calls("DeleteModel", ModelName=name)
+            endpoints.remove("DeleteModel", ModelName=name)
             done.append(name)
     return done
 
