@@ -17,7 +17,7 @@ $(VENV)/.setup-$(LOCK):
 	@touch $@
 
 $(VENV)/.setup-dev-$(LOCK): $(VENV)/.setup-$(LOCK)
-	@setup/timed "packages for development" $(PIP) --editable ".[s3,torch,tensorflow,kfp,postgres,serve,bench,dev]"
+	@setup/timed "packages for development" $(PIP) --editable ".[s3,torch,tensorflow,tune,kfp,postgres,serve,sagemaker-local,bench,dev]"
 	@setup/timed "Debian packages for tests" setup/debian-packages
 	@touch $@
 
