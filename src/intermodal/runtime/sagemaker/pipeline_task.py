@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -69,10 +70,22 @@ def run_pipeline_task(function: Callable[..., Any], given: TaskInput, context: T
     with tempfile.TemporaryDirectory(prefix="intermodal-pipeline-", ignore_cleanup_errors=True) as folder:
         context = replace(context, folder=Path(folder))
         recording = Recording(function, ready, context, place)
-        outcome = run_job_task(function, ready, replace(context, mlflow_run_id=recording.mlflow_run_id))
+        context = replace(context, mlflow_run_id=recording.mlflow_run_id)
+        outcome = _tried(fields.get("retries", 0), lambda: run_job_task(function, ready, context))
         _show(outcome)
         recording.journal(_journal(context.settings.store, job))
         recording.end(outcome)
+    return outcome
+
+
+def _tried(retries: int, run: Callable[[], Outcome]) -> Outcome:
+    """Run, and run again after a failure as often as the pipeline says: SageMaker repeats its own failures alone."""
+    outcome = run()
+    for left in range(retries, 0, -1):
+        if outcome.state != FAILED:
+            break
+        print(f"{outcome.error.get('headline', 'it failed')}; trying again, {left} left", file=sys.stderr, flush=True)
+        outcome = run()
     return outcome
 
 

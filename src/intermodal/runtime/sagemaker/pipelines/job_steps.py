@@ -43,10 +43,9 @@ _NAMES = {PROCESSING: "ProcessingJobName", TRAINING: "TrainingJobName"}
 _EXPIRES = "P30D"
 _ID_LENGTH = 12  # of an execution
 _JOB_NAME = 63
-_ATTEMPTS = {"IntervalSeconds": 5, "BackoffRate": 2.0}
+_ATTEMPTS = {"IntervalSeconds": 5, "BackoffRate": 2.0, "MaxAttempts": 3}
 _SERVICE = ["Step.SERVICE_FAULT", "Step.THROTTLING"]
 _JOB = ["SageMaker.JOB_INTERNAL_ERROR", "SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT"]
-_MOST_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def job_step(step: JobStep, depends: list[str]) -> dict[str, Any]:
         "Description": step.plan.spec.summary,
         "Arguments": _arguments(step),
         "CacheConfig": _cache(step.task, step.plan.spec),
-        "RetryPolicies": _retries(step.task),
+        "RetryPolicies": _retries(),
     }
     if step.kind == PROCESSING:
         file = {"PropertyFileName": OUTCOME, "OutputName": OUTCOME, "FilePath": OUTCOME_FILE}
@@ -193,10 +192,9 @@ def _cache(task: FlatTask, spec: StepSpec) -> dict[str, Any]:
     return {"Enabled": True, "ExpireAfter": _EXPIRES}
 
 
-def _retries(task: FlatTask) -> list[dict[str, Any]]:
-    """What is tried again is what the service, not the step, did wrong."""
-    attempts = min(max(task.retries, 3), _MOST_ATTEMPTS)
-    return [{"ExceptionType": kinds, **_ATTEMPTS, "MaxAttempts": attempts} for kinds in (_SERVICE, _JOB)]
+def _retries() -> list[dict[str, Any]]:
+    """What SageMaker tries again is what the service did wrong; the step's own failures are the task's matter."""
+    return [{"ExceptionType": list(kinds), **_ATTEMPTS} for kinds in (_SERVICE, _JOB)]
 
 
 def _check(step: JobStep) -> None:

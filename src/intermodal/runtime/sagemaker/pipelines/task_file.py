@@ -62,6 +62,7 @@ def task_file(plan: TaskPlan, task: FlatTask, declared: dict[str, dict[str, Any]
             "pipeline": plan.pipeline,
             "task": task.name,
             "arguments": outer,
+            "retries": task.retries,
             "from": list(task.reads),
             "source": source_digest(source_files(spec.target)),  # what SageMaker's cache sees of the step's code
             "parameters": {name: source.to_json() for name, source in sorted(sources.items())},
