@@ -10,6 +10,7 @@ import csv
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from intermodal.text.model_files import ModelWriter
 
 REQUEST, CANDIDATES, FAILURE = "request.json", "candidates.jsonl", "failure.txt"
 MODELS, BOARD, NOTEBOOKS, ROWS = "models", "leaderboard", "notebooks", "rows"
-_HELD_OUT = 5  # of so many rows one is for validation, where no validation rows are given
+_HELD_OUT = 5  # of so many rows of a class one is for validation, where no validation rows are given
 _WORDY = 20  # characters from which on a column is text, on the average
 
 
@@ -78,7 +79,7 @@ def run(folder: Path) -> None:
 
 
 def read_csv(folder: Path, request: ProgramRequest) -> tuple[Splits, str]:
-    """Read the rows; without validation rows, every fifth row is one.
+    """Read the rows; without validation rows, every fifth row of each class is one.
 
     Args:
         folder: Where the files lie.
@@ -97,9 +98,10 @@ def read_csv(folder: Path, request: ProgramRequest) -> tuple[Splits, str]:
     for name in (request.target, content):
         if name not in table[0]:
             raise DataRejected("a column is missing", seen=", ".join(table[0]), expected=name)
-    held_out = _table(folder / "validation.csv") if (folder / "validation.csv").is_file() else table[::_HELD_OUT]
-    if not (folder / "validation.csv").is_file():
-        table = [row for number, row in enumerate(table) if number % _HELD_OUT]
+    if (folder / "validation.csv").is_file():
+        held_out = _table(folder / "validation.csv")
+    else:
+        table, held_out = _split(table, request.target)
     labels = sorted({row[request.target] for row in table})
     if len(labels) < 2:
         raise DataRejected("there is only one class", seen=", ".join(labels), expected="two or more")
@@ -119,6 +121,16 @@ def _table(path: Path) -> list[dict[str, str]]:
     if not found:
         raise DataRejected("there are no rows", seen=path.name, expected="a header and rows")
     return found
+
+
+def _split(table: list[dict[str, str]], target: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Training rows, and every fifth row of each class for validation."""
+    seen: Counter[str] = Counter()
+    parts: tuple[list[dict[str, str]], list[dict[str, str]]] = ([], [])
+    for row in table:
+        seen[row[target]] += 1
+        parts[seen[row[target]] % _HELD_OUT == 0].append(row)
+    return parts
 
 
 def _longest(table: Sequence[dict[str, str]], target: str) -> str:
