@@ -22,6 +22,7 @@ from intermodal.errors import IntermodalError, Interrupted, StepFailed, from_jso
 from intermodal.runtime.sagemaker.cluster import Cluster
 
 GRACE_SECONDS = 100.0  # SageMaker kills 120 seconds after it has asked
+FIRST_PROCESS = "first-process"
 _AGENT = "intermodal.runtime.sagemaker.agent"
 
 
@@ -46,19 +47,26 @@ def call_in_processes(spec: StepSpec, given: dict[str, Any], cluster: Cluster, f
     threads = max(1, (os.cpu_count() or 1) // cluster.processes)  # torchrun would say 1, and warn
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **cluster.environment(), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(bound_to_parent(command), env=environment, start_new_session=True)
-    with _ended(process):
+    with _ended(process, folder / FIRST_PROCESS):
         code = process.wait()
     if code:
         raise _failure(folder, code)
 
 
 @contextlib.contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """What interrupts this process reaches all of them, which may finish what they do."""
+def _ended(process: subprocess.Popen[bytes], first: Path) -> Iterator[None]:
+    """What interrupts this process reaches the others.
+
+    Of all processes the first one is told, where it is on this host: it saves its state and ends, and torchrun then
+    ends the rest. Torchrun itself would leave it 30 seconds only.
+    """
     try:
         yield
     except BaseException:
-        process.send_signal(signal.SIGTERM)
+        try:
+            os.kill(int(first.read_text()), signal.SIGTERM)
+        except (OSError, ValueError):  # not here, not started yet, or gone
+            process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
         raise

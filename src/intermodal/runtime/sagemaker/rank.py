@@ -22,6 +22,7 @@ from intermodal.core.events import JOURNAL_VARIABLE
 from intermodal.core.registry import load_function
 from intermodal.errors import IntermodalError, Interrupted
 from intermodal.runtime.failure import failure_of
+from intermodal.runtime.sagemaker.distributed import FIRST_PROCESS
 
 _TOGETHER = timedelta(hours=2)  # the first process may fit a linear model while the others wait
 _AT_THE_END = timedelta(minutes=10)
@@ -41,6 +42,8 @@ def main(folder: Path) -> int:
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     die_with(os.getppid())
     _listen(rank)
+    if rank == 0:
+        _write(folder / FIRST_PROCESS, str(os.getpid()))
     settings = json.loads((folder / "settings.json").read_text())
     store: Any = None
     try:
@@ -119,9 +122,13 @@ def _note(folder: Path, rank: int, size: int, failure: IntermodalError, store: A
     if store is not None and not isinstance(failure, Interrupted):
         with contextlib.suppress(Exception):  # the store goes with the first host
             told = store.compare_set(_FIRST_FAILURE, "", told).decode() or told
-    hidden = folder / f".failure-{rank}"
-    hidden.write_text(told)
-    hidden.replace(folder / f"failure-{rank}.json")
+    _write(folder / f"failure-{rank}.json", told)
+
+
+def _write(path: Path, text: str) -> None:
+    hidden = path.with_name(f".{path.name}")
+    hidden.write_text(text)
+    hidden.replace(path)
 
 
 if __name__ == "__main__":

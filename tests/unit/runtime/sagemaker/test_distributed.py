@@ -112,11 +112,22 @@ def test_two_processes_take_the_steps_of_one(strategy: str, data: Training, tmp_
     assert "processes" not in json.loads((one / "model" / "model.json").read_text())["recipe"]
 
 
+def test_a_single_process_makes_the_same_bytes_with_and_without_the_others_machinery(
+    data: Training, tmp_path: Path
+) -> None:
+    here = data.run(tmp_path / "here", Cluster(Hosts()))
+    (tmp_path / "there").mkdir()
+    spec = spec_of(load_function("train_pytorch"))
+    call_in_processes(spec, data.given(tmp_path / "there"), Cluster(Hosts(), 1), tmp_path / "there" / "processes")
+    for name in ("model/encoder.safetensors", "model/model.json", "curves/curves.parquet"):
+        assert (here / name).read_bytes() == (tmp_path / "there" / name).read_bytes(), name
+
+
 def test_processes_that_were_stopped_go_on_together(
     data: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = save_checkpoint(tmp_path / "checkpoint")  # with dropout: random numbers must come again
-    wished = {**data.parameters, "strategy": "full", "epochs": 30, "average_with_tfidf": False}
+    wished = {**data.parameters, "strategy": "full", "epochs": 10, "average_with_tfidf": False}
     training = Training(data.features, checkpoint, wished)
     (tmp_path / "given.json").write_text(json.dumps(training.given(tmp_path / "stopped")))
     caller = (
@@ -144,7 +155,7 @@ def test_processes_that_were_stopped_go_on_together(
         process.kill()
     assert "Interrupted: told to stop" in said
     saved = max(int(path.stem.removeprefix("state-")) for path in (tmp_path / "kept").rglob("state-*.json"))
-    assert saved < 30 * 14
+    assert saved < 10 * 14
     monkeypatch.setenv(VARIABLE, str(tmp_path / "kept"))
     resumed = training.run(tmp_path / "resumed")
     monkeypatch.delenv(VARIABLE)
