@@ -95,7 +95,7 @@ def test_it_is_a_step_with_documented_parameters():
     spec = spec_of(explore)
     assert [slot.name for slot in spec.inputs] == ["reviews"]
     assert [slot.name for slot in spec.outputs] == ["profile", "report", "metrics", "notes"]
-    assert [(p.name, p.default) for p in spec.parameters] == [("top", 10)]
+    assert [(p.name, p.default) for p in spec.parameters] == [("top", 10), ("engine", "local")]
     assert all(item.doc for item in (*spec.inputs, *spec.outputs, *spec.parameters))
 
 
