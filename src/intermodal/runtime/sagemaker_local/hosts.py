@@ -55,7 +55,7 @@ class HostRun:
     stopping: threading.Event
     taken: threading.Event
     limit: float
-    grace: float
+    grace: Callable[[], float]
     watch: Callable[[], None] = lambda: None
 
     def run(self) -> Ending:
@@ -104,7 +104,7 @@ class HostRun:
             elif why:
                 asked = asked or time.monotonic()
                 told |= {at for at, item in enumerate(running) if at not in told and item.signal(signal.SIGTERM)}
-                if time.monotonic() - asked > self.grace:
+                if time.monotonic() - asked > self.grace():
                     _end(running)
             time.sleep(_POLL_SECONDS)
         return why

@@ -123,8 +123,9 @@ class ProcessingJob(Job):
         limit = self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DAY)
         executions = [self._execution(host, prefix) for host, prefix in prefixes.items()]
         log, never = JobLog(self.service, LOG_GROUP, self), threading.Event()
-        options = self.service.options
-        return HostRun(self.service.executor, executions, log.write, self.stopping, never, limit, options.grace).run()
+        return HostRun(
+            self.service.executor, executions, log.write, self.stopping, never, limit, self.service.grace
+        ).run()
 
     def _execution(self, host: str, prefix: Prefix) -> Execution:
         spec = self.request["AppSpecification"]

@@ -17,6 +17,7 @@ from intermodal.runtime.sagemaker_local.operations import load_operations
 from intermodal.runtime.sagemaker_local.records import Records
 
 ACCOUNT = "123456789012"  # moto's
+_LAST_GRACE = 1.0
 OWN_KEY = "INTERMODALSERVICE"  # faults spare the service's own calls
 
 
@@ -69,6 +70,7 @@ class Service:
         self._clients: dict[str, Any] = {}
         self._records: dict[str, Records] = {}
         self._lock = threading.RLock()
+        self._closing = threading.Event()
         self.executor: Executor = choose_executor(self, options.engine)
         self.executor.sweep()
         self.jobs = Jobs(self)
@@ -123,8 +125,13 @@ class Service:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def grace(self) -> float:
+        """Seconds between SIGTERM and SIGKILL: fewer while the service itself ends."""
+        return min(self.options.grace, _LAST_GRACE) if self._closing.is_set() else self.options.grace
+
     def close(self) -> None:
         """Stop what runs."""
+        self._closing.set()
         self.jobs.stop_all()
         self.executor.close()
 

@@ -30,7 +30,7 @@ class Sync:
     def __init__(self, s3: Any, folder: Path, uri: str, seconds: float = _SECONDS) -> None:
         self._s3, self._folder, self._uri, self._seconds = s3, folder, uri, seconds
         self._seen: dict[Path, Stamp] = {}
-        self._sent: dict[Path, Stamp] = {path: stamp for path, stamp in _stamps(folder).items()}
+        self._sent: dict[Path, Stamp] = _stamps(folder)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._go, daemon=True)
 

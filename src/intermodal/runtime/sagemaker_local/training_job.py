@@ -161,7 +161,7 @@ class TrainingJob(Job):
                 self.stopping,
                 self._taken,
                 limit,
-                self.service.options.grace,
+                self.service.grace,
             )
             ending = run.run()
         finally:

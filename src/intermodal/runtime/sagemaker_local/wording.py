@@ -1,4 +1,4 @@
-"""What is wrong with a request, in AWS's own words: "1 validation error detected: Value … at 'x' failed to satisfy …"."""
+"""What is wrong with a request, in AWS's own words: "1 validation error detected: Value null at 'roleArn' …"."""
 
 from __future__ import annotations
 
