@@ -81,7 +81,7 @@ def main(options: argparse.Namespace) -> int:
         arguments = read_arguments(pipeline, options.param) if options.start else {}
         facts |= _upserted(definition, calls)
         if options.start:
-            return _started(pipeline, definition, arguments, calls, options, facts)
+            return _started(definition, arguments, calls, options, facts)
     _tell(options, facts, _headline(definition, facts))
     return 0
 
@@ -113,7 +113,6 @@ def _upserted(definition: Definition, calls: Calls) -> dict[str, Any]:
 
 
 def _started(
-    pipeline: Pipeline,
     definition: Definition,
     arguments: dict[str, Any],
     calls: Calls,
@@ -129,7 +128,7 @@ def _started(
         for name, value in arguments.items()
     }
     token = options.token or uuid.uuid4().hex
-    arn = start(definition.name, argument_list(pipeline, brought), token, calls)
+    arn = start(definition.name, argument_list(brought, definition.secrets), token, calls)
     facts["execution"] = arn
     if options.no_wait:
         _tell(options, facts, f"{_headline(definition, facts)}; started as {arn}")

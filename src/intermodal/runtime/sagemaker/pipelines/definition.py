@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from intermodal.aws.request import Place, TaskPlan
-from intermodal.aws.secrets import check_no_secrets
+from intermodal.aws.secrets import check_no_secrets, is_secret_name
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
 from intermodal.core.registry import load_spec
-from intermodal.core.step import StepSpec
 from intermodal.runtime.pipeline import Pipeline
 from intermodal.runtime.placing import is_reachable
 from intermodal.runtime.sagemaker.pipelines.conditions import conditions_of
@@ -49,6 +48,7 @@ class Definition:
         store: Root of the artifact store, s3://….
         sources: Parameters of the pipeline that name data: a step reads them where the job runs.
         untracked: Steps that need MLflow, though their jobs are not told where it is.
+        secrets: Parameters of the pipeline that may hold only references, since a step takes them for secrets.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Definition:
     store: str
     sources: tuple[str, ...] = ()
     untracked: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -101,7 +102,12 @@ def render_definition(
     """
     tasks = {task.name: task for task in flatten(pipeline.spec)}
     made = _Rendering(pipeline, settings, place, tasks, tracking or {}).steps(model_package_group)
-    body = {"Version": VERSION, "Metadata": {}, "Parameters": parameter_list(pipeline), "Steps": made.steps}
+    body = {
+        "Version": VERSION,
+        "Metadata": {},
+        "Parameters": parameter_list(pipeline, made.facts[2]),
+        "Steps": made.steps,
+    }
     check_definition(body)
     about = pipeline.spec.pipeline_info.description
     return Definition(
@@ -132,7 +138,7 @@ class _Made:
     steps: list[dict[str, Any]]
     files: list[TaskFile]
     plans: list[TaskPlan]
-    facts: tuple[tuple[str, ...], tuple[str, ...]]
+    facts: tuple[tuple[str, ...], ...]
 
 
 class _Rendering:
@@ -165,10 +171,15 @@ class _Rendering:
             around[key] = task.guards
             branches.setdefault(key, []).extend(self._of_task(task, group, files))
         conditions = [self._condition(around[key], steps) for key, steps in branches.items() if key]
-        sources = {name for task in self._tasks.values() for name in _data_parameters(task, self._specs[task.step])}
+        tasks = [(task, self._specs[task.step]) for task in self._tasks.values()]
+        sources = {name for task, spec in tasks for name in _arguments_for(task, set(spec.needs.sources))}
+        secret = {
+            name for task, _spec in tasks for name in _arguments_for(task, set(filter(is_secret_name, task.parameters)))
+        }
         untracked = {name for name, plan in self._plans.items() if self._is_untracked(plan)}
         plans = [as_job(plan) for name, plan in self._plans.items() if self._tasks[name].step != FAIL_STEP]
-        return _Made([*branches[()], *conditions], files, plans, (tuple(sorted(sources)), tuple(sorted(untracked))))
+        facts = tuple(tuple(sorted(found)) for found in (sources, untracked, secret))
+        return _Made([*branches[()], *conditions], files, plans, facts)
 
     def _is_untracked(self, plan: TaskPlan) -> bool:
         known = {**self._tracking, **plan.job.env}
@@ -234,7 +245,7 @@ class _Rendering:
         return reading(task, self._kinds[task], f"values.{name}", self._store)
 
 
-def _data_parameters(task: FlatTask, spec: StepSpec) -> set[str]:
-    """Parameters of the pipeline that become data parameters of a step."""
-    found = [source for name, source in task.parameters.items() if name in spec.needs.sources]
+def _arguments_for(task: FlatTask, names: set[str]) -> set[str]:
+    """Parameters of the pipeline from which some of a task's parameters are made."""
+    found = [source for name, source in task.parameters.items() if name in names]
     return {part.name for source in found for part in source.parts() if isinstance(part, Argument)}

@@ -15,31 +15,32 @@ _KINDS = {kind.__name__: kind for kind in _TYPES}
 LONGEST = 256  # characters of a value, which reaches processing jobs as a variable
 
 
-def parameter_list(pipeline: Pipeline) -> list[dict[str, Any]]:
+def parameter_list(pipeline: Pipeline, secrets: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """The `Parameters` of a definition.
 
     Args:
         pipeline: The pipeline.
+        secrets: Those that may hold only references.
 
     Raises:
         UsageError: A default is a secret in plain text.
     """
     defaults = {item.name: item.default for item in pipeline.parameters if item.default is not None}
-    check_no_secrets(defaults)
+    _check_secrets(defaults, secrets)
     return [_parameter(item) for item in sorted(pipeline.parameters, key=lambda item: item.name)]
 
 
-def argument_list(pipeline: Pipeline, arguments: dict[str, Any]) -> list[dict[str, str]]:
+def argument_list(arguments: dict[str, Any], secrets: tuple[str, ...] = ()) -> list[dict[str, str]]:
     """The `PipelineParameters` of an execution.
 
     Args:
-        pipeline: The pipeline.
         arguments: Those that are given, of the declared types.
+        secrets: Those that may hold only references.
 
     Raises:
         UsageError: A value is a secret in plain text, or too long.
     """
-    check_no_secrets(arguments)
+    _check_secrets(arguments, secrets)
     made = [{"Name": name, "Value": as_text(value)} for name, value in sorted(arguments.items())]
     for item in made:
         if len(item["Value"]) > LONGEST:
@@ -79,6 +80,10 @@ def read_argument(name: str, declared: dict[str, Any], text: str) -> Any:
 def as_text(value: Any) -> str:
     """A value as SageMaker carries it."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _check_secrets(values: dict[str, Any], secrets: tuple[str, ...]) -> None:
+    check_no_secrets({name: {"secret": value} if name in secrets else value for name, value in values.items()})
 
 
 def _parameter(item: PipelineParameter) -> dict[str, Any]:
