@@ -19,6 +19,7 @@ from local_sagemaker import (  # noqa: F401
     open_sagemaker,
     put,
     read,
+    training_request,
     wait_for,
 )
 
@@ -386,3 +387,73 @@ def test_an_execution_does_not_outlive_the_service(open_sagemaker: OpenSageMaker
     open_sagemaker()
     assert ended(arn)["PipelineExecutionStatus"] in ("Failed", "Stopped")
     assert client().describe_pipeline(PipelineName="toy")["PipelineName"] == "toy"
+
+
+TRAIN = (
+    "import json, os, pathlib, boto3\n"
+    "pathlib.Path('/opt/ml/model/model.txt').write_text('trained')\n"
+    f"boto3.client('s3').put_object(Bucket='{BUCKET}', Key=f\"said/{{os.environ['TRAINING_JOB_NAME']}}.json\", "
+    "Body=json.dumps({'loss': 0.25}))"
+)
+
+
+def training_step(name: str, **more: Any) -> dict[str, Any]:
+    """A training step that leaves a model, and a JSON object under its job's name."""
+    arguments = training_request("unused", TRAIN)
+    del arguments["TrainingJobName"]
+    return {"Name": name, "Type": "Training", "Arguments": arguments, **more}
+
+
+@pytest.mark.usefixtures("local_sagemaker")
+def test_a_trained_model_becomes_a_model_and_a_package_that_waits() -> None:
+    archive = {"Get": "Steps.train.ModelArtifacts.S3ModelArtifacts"}
+    model = {
+        "Name": "model",
+        "Type": "Model",
+        "Arguments": {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": archive}},
+    }
+    specification = {
+        "Containers": [{"Image": IMAGE, "ModelDataUrl": archive}],
+        "SupportedContentTypes": ["text/csv"],
+        "SupportedResponseMIMETypes": ["text/csv"],
+    }
+    package = {
+        "Name": "package",
+        "Type": "RegisterModel",
+        "Arguments": {
+            "ModelPackageGroupName": "toys",
+            "ModelApprovalStatus": "PendingManualApproval",
+            "InferenceSpecification": specification,
+        },
+    }
+    place = [f"s3://{BUCKET}/said", {"Get": "Steps.train.TrainingJobName"}]
+    named = {"Std:Join": {"On": "", "Values": [{"Std:Join": {"On": "/", "Values": place}}, ".json"]}}
+    loss = {"Std:JsonGet": {"S3Uri": named, "Path": "loss"}}
+    low = {"Type": "LessThan", "LeftValue": loss, "RightValue": 0.5}
+    create(definition(training_step("train"), condition("good", [low], [model, package])))
+    arn = start()
+    assert ended(arn)["PipelineExecutionStatus"] == "Succeeded"
+    assert states(arn) == dict.fromkeys(("train", "good", "model", "package"), "Succeeded")
+    metadata = {name: item["Metadata"] for name, item in steps_of(arn).items()}
+    job = metadata["train"]["TrainingJob"]["Arn"].rpartition("/")[2]
+    made = client().describe_training_job(TrainingJobName=job)["ModelArtifacts"]["S3ModelArtifacts"]
+    name = metadata["model"]["Model"]["Arn"].rpartition("/")[2]
+    assert client().describe_model(ModelName=name)["PrimaryContainer"]["ModelDataUrl"] == made
+    found = client().describe_model_package(ModelPackageName=metadata["package"]["RegisterModel"]["Arn"])
+    assert (found["ModelApprovalStatus"], found["ModelPackageGroupName"]) == ("PendingManualApproval", "toys")
+    assert found["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == made
+
+
+@pytest.mark.usefixtures("local_sagemaker")
+def test_a_cached_training_hands_on_its_earlier_model() -> None:
+    cached = training_step("train", CacheConfig={"Enabled": True})
+    place = {"Get": "Steps.train.ModelArtifacts.S3ModelArtifacts"}
+    told = {"Std:Join": {"On": "", "Values": ['"', place, '"']}}
+    create(definition(cached, step("after", said=told)))
+    one = start("1" * 32)
+    ended(one)
+    two = start("2" * 32)
+    assert ended(two)["PipelineExecutionStatus"] == "Succeeded"
+    assert steps_of(two)["train"]["CacheHitResult"]["SourcePipelineExecutionArn"] == one
+    assert said(two, "after") == said(one, "after")
+    assert said(two, "after").endswith("model.tar.gz")
