@@ -234,7 +234,7 @@ class Endpoints:
 
 
 def _as_asked(found: dict[str, Any], config: str) -> dict[str, Any]:
-    if config and found.get("EndpointConfigName") != config:
+    if config and found.get("EndpointConfigName", config) != config:
         raise StepFailed(
             f"the endpoint {found['EndpointName']} went back to its old configuration",
             seen=found.get("FailureReason") or found.get("EndpointConfigName"),
