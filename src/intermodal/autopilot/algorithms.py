@@ -126,7 +126,7 @@ def _naive_bayes(rows: Rows, values: dict[str, Any], _seed: int) -> Fitted:
 
     vocabulary, idf, matrix = learn_features(rows.texts, STANDARD_WORD, values["min_texts"])
     fitted = MultinomialNB(alpha=values["smoothing"]).fit(_sparse(matrix, len(vocabulary)), rows.labels)
-    weights = np.zeros((len(vocabulary), rows.classes), np.float32)
+    weights: np.ndarray = np.zeros((len(vocabulary), rows.classes), np.float32)
     bias = np.full(rows.classes, -30.0)
     known = fitted.classes_.astype(int)
     weights[:, known], bias[known] = fitted.feature_log_prob_.T, fitted.class_log_prior_

@@ -74,8 +74,8 @@ def build_leaderboard_page(described: Mapping[str, Any]) -> str:
     counts = [(str(name), float(rows)) for name, rows in described["classes"].items()]
     cards.append(Card("Training rows of each class", chart(horizontal_bars(counts, title="Rows by class"))))
     extra = sorted({name for item in board for name in item["metrics"]} - {metric})
-    heads = (Column("Place", True), Column("Candidate"), Column("Algorithm"), Column(metric, True))
-    heads = (*heads, *(Column(name, True) for name in extra), Column("State"), Column("Parameters", wide=True))
+    named = (Column("Place", True), Column("Candidate"), Column("Algorithm"), Column(metric, True))
+    heads = (*named, *(Column(name, True) for name in extra), Column("State"), Column("Parameters", wide=True))
     rows = tuple(Row(_candidate(place, item, extra)) for place, item in enumerate(board, 1))
     table = Table("Leaderboard", heads, rows, "sortable")
     lead = f"{board[0]['name']} is the best of {len(board)} candidates" if known else "no candidate"
