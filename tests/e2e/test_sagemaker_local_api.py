@@ -273,6 +273,40 @@ def test_a_broken_connection_before_and_after_the_job_was_made(local_sagemaker: 
     assert [seen.status for seen in made] == [0, 0]
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example:80"}, 403),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Host": "bucket.localhost:1"}, 200),
+        ({}, 200),
+    ],
+)
+def test_web_pages_are_kept_out(headers: dict[str, str], status: int, local_sagemaker: Any) -> None:
+    target = {"X-Amz-Target": "SageMaker.ListTrainingJobs", "Content-Type": "application/x-amz-json-1.1"}
+    request = urllib.request.Request(local_sagemaker.url, data=b"{}", headers={**target, **headers})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == status
+    except urllib.error.HTTPError as error:
+        assert error.code == status  # noqa: PT017
+
+
+def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
+    from intermodal.errors import RuntimeFailed
+    from intermodal.runtime.sagemaker_local.server import LocalSageMaker
+    from intermodal.runtime.sagemaker_local.service import LocalOptions
+
+    options = LocalOptions(home=tmp_path / "home", engine="processes")
+    with LocalSageMaker(options):
+        with pytest.raises(RuntimeFailed, match="another local SageMaker"):
+            LocalSageMaker(options)
+    with LocalSageMaker(options) as again:
+        assert again.service.home == tmp_path / "home"
+
+
 def test_chance_is_the_same_for_the_same_seed() -> None:
     from intermodal.runtime.sagemaker_local.faults import Faults
 

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from intermodal.aws.service_model import problems
 from intermodal.runtime.sagemaker_local.faults import error_of
+from intermodal.runtime.sagemaker_local.guarding import refused
 from intermodal.runtime.sagemaker_local.listening import break_connection
 from intermodal.runtime.sagemaker_local.operations import ApiError, ToMoto, find_operation, find_route
 from intermodal.runtime.sagemaker_local.protocol import (
@@ -69,6 +70,9 @@ class Application:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         """WSGI."""
         request = Request(environ)
+        stranger = refused(request)
+        if stranger is not None:
+            return stranger(environ, start)
         name, operation = _named(request)
         key = access_key(request)
         spared = key == OWN_KEY or request.path.startswith("/_local/")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from intermodal.errors import RuntimeFailed
 from intermodal.runtime.sagemaker_local.answers import Tags
 from intermodal.runtime.sagemaker_local.executing import Executor, choose_executor
 from intermodal.runtime.sagemaker_local.faults import Faults
@@ -72,6 +73,7 @@ class Service:
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self.executor: Executor = choose_executor(self, options.engine)
+        self._held = _hold(self.home)
         self.executor.sweep()
         self.jobs = Jobs(self)
         self.jobs.restore()
@@ -134,6 +136,7 @@ class Service:
         self._closing.set()
         self.jobs.stop_all()
         self.executor.close()
+        self._held.release()
 
     def _new_client(self, name: str) -> Any:
         import boto3
@@ -142,3 +145,21 @@ class Service:
         session = boto3.Session(aws_access_key_id=OWN_KEY, aws_secret_access_key=OWN_KEY, region_name=self.region)
         config = Config(max_pool_connections=50, retries={"mode": "standard", "max_attempts": 5})
         return session.client(name, endpoint_url=self.url, config=config)
+
+
+def _hold(home: Path) -> Any:
+    """Hold a home: two services would each take the other's jobs for left over.
+
+    Raises:
+        RuntimeFailed: Another service has it.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(home / ".lock")
+    try:
+        held.acquire(timeout=0)
+    except Timeout as error:
+        raise RuntimeFailed(
+            "another local SageMaker uses this folder", seen=home, next_step="stop it, or choose another --home"
+        ) from error
+    return held
