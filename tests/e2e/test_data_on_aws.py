@@ -27,7 +27,7 @@ from intermodal.aws.athena import (
 )
 from intermodal.aws.athena_queries import Athena, open_athena
 from intermodal.aws.glue import PARQUET, RAW_TSV, Column, Partition, Table
-from intermodal.errors import DataRejected, RuntimeFailed, UsageError
+from intermodal.errors import DataRejected, Interrupted, RuntimeFailed, UsageError
 from intermodal.reviews.schema import COLUMNS
 from intermodal.steps.explore import explore
 from intermodal.steps.generate import generate
@@ -361,16 +361,17 @@ ENDLESS = (
 )
 
 
-def test_told_to_stop_the_query_is_stopped_exactly_once(athena: Athena, aws: Any) -> None:
+@pytest.mark.parametrize("how", [KeyboardInterrupt, Interrupted("told to stop")])
+def test_told_to_stop_the_query_is_stopped_exactly_once(athena: Athena, aws: Any, how: BaseException) -> None:
     naps = []
 
     def interrupted(seconds: float) -> None:
         naps.append(seconds)
         if len(naps) == 3:
-            raise KeyboardInterrupt
+            raise how
 
     told = Athena(athena.athena, athena.settings, athena.place, sleep=interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises((KeyboardInterrupt, Interrupted)):
         told.run(query_of(ENDLESS.format(1), athena.athena, athena.place))
     operations = [seen.operation for seen in aws.requests]
     assert operations.count("StopQueryExecution") == 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from intermodal.aws.athena import Query, query_request, workgroup_request
 from intermodal.aws.client import find_place
 from intermodal.aws.data_settings import AthenaSettings, athena_settings
+from intermodal.aws.following import followed
 from intermodal.aws.glue import ensure_database
 from intermodal.aws.request import Place, Request
 from intermodal.aws.sending import answered, holds, send
@@ -84,9 +85,7 @@ class Athena:
             RuntimeFailed: It failed, or was cancelled by somebody else; with Athena's own words.
         """
         for attempt in range(1, _ATTEMPTS + 1):
-            request = query_request(query, self.place, attempt)
-            answer = answered(request, self.settings)
-            found = self._follow(str(answer["QueryExecutionId"]))
+            answer, found = self._followed(query_request(query, self.place, attempt))
             if found["Status"]["State"] == "SUCCEEDED":
                 return _execution(found, attempt)
             if not (_earlier(found, answer) or _may_be_repeated(found)) or attempt == _ATTEMPTS:
@@ -131,14 +130,14 @@ class Athena:
                 return
             token = {"NextToken": page["NextToken"]}
 
-    def _follow(self, identifier: str) -> dict[str, Any]:
-        """Wait for the end; told to stop, the query is stopped once, unless it shall be left."""
-        try:
-            return self._wait(identifier)
-        except BaseException as error:
-            if not isinstance(error, Exception) and self.settings.on_interrupt != "leave":
-                self.stop(identifier)
-            raise
+    def _followed(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What starting a query was answered, and the query at its end."""
+        return followed(
+            lambda: answered(request, self.settings),
+            lambda answer: (answer, self._wait(str(answer["QueryExecutionId"]))),
+            lambda answer: self.stop(str(answer["QueryExecutionId"])),
+            leave=self.settings.on_interrupt == "leave",
+        )
 
     def _wait(self, identifier: str) -> dict[str, Any]:
         pause, deadline = _SHORTEST_POLL, time.monotonic() + self.athena.max_seconds

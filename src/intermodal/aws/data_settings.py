@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from intermodal.core.config import CONFIG_NAME, Settings
@@ -125,7 +126,21 @@ def emr_settings(settings: Settings) -> EmrSettings:
 
 
 def _read(before: Section, settings: Settings, section: str) -> Section:
-    return read_section(before, table(settings.extra.get(section, {}), section), section)
+    """A section of the file; a variable such as INTERMODAL_ATHENA_WORKGROUP wins: a job has no file."""
+    given = dict(table(settings.extra.get(section, {}), section))
+    for item in fields(before):  # type: ignore[arg-type]
+        variable = f"INTERMODAL_{section}_{item.name}".upper()
+        text = os.environ.get(variable)
+        if text:
+            number = isinstance(getattr(before, item.name), int)
+            given[item.name] = _number(variable, text) if number else text
+    return read_section(before, given, section)
+
+
+def _number(variable: str, text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    raise UsageError(f"{variable} is wrong", seen=text, expected="a whole number")
 
 
 def _on_s3(where: str, value: str) -> None:

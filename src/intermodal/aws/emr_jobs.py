@@ -10,6 +10,7 @@ from typing import Any
 
 from intermodal.aws.data_settings import EmrSettings
 from intermodal.aws.emr import SERVERLESS, SparkJob, job_request, logs_of
+from intermodal.aws.following import followed
 from intermodal.aws.objects import listed, read_object
 from intermodal.aws.request import Place, Request
 from intermodal.aws.sending import answered, send
@@ -96,13 +97,12 @@ class Emr:
             StepFailed: It failed or was cancelled; with the last lines of the driver.
             RuntimeFailed: EMR refused, did not answer, or gives no end in time.
         """
-        run = self.start(job, attempt)
-        try:
-            found = self._wait(run)
-        except BaseException as error:
-            if not isinstance(error, Exception) and self.settings.on_interrupt != "leave":
-                self.cancel(run)
-            raise
+        run, found = followed(
+            lambda: self.start(job, attempt),
+            lambda run: (run, self._wait(run)),
+            self.cancel,
+            leave=self.settings.on_interrupt == "leave",
+        )
         if found["state"] in _GOOD:
             return found
         raise StepFailed(

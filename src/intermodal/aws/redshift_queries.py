@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from intermodal.aws.data_settings import RedshiftSettings
+from intermodal.aws.following import followed
 from intermodal.aws.redshift import Sql, statement_request
 from intermodal.aws.request import Request
 from intermodal.aws.sending import answered, send
@@ -45,17 +46,16 @@ class Redshift:
         Raises:
             RuntimeFailed: It failed, with Redshift's own words, was cancelled, or took too long.
         """
-        answer = answered(statement_request(sql, self.redshift, nonce), self.settings)
-        identifier = str(answer["Id"])
-        try:
-            found = self._wait(identifier)
-        except BaseException as error:
-            if not isinstance(error, Exception) and self.settings.on_interrupt != "leave":
-                self.cancel(identifier)
-            raise
+        request = statement_request(sql, self.redshift, nonce)
+        found = followed(
+            lambda: str(answered(request, self.settings)["Id"]),
+            self._wait,
+            self.cancel,
+            leave=self.settings.on_interrupt == "leave",
+        )
         if found["Status"] != "FINISHED":
             raise RuntimeFailed(
-                f"Redshift's statement {identifier} {'was cancelled' if found['Status'] == 'ABORTED' else 'failed'}",
+                f"Redshift's statement {found['Id']} {'was cancelled' if found['Status'] == 'ABORTED' else 'failed'}",
                 seen=found.get("Error", "no reason given"),
                 expected="a statement that finishes",
                 next_step=f"its text began: {sql.text[:160]}",

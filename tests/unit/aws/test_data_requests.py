@@ -201,6 +201,16 @@ def test_settings_that_make_no_sense_are_refused(read: Callable[[Settings], Any]
         read(given_settings(**section))
 
 
+def test_a_variable_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERMODAL_ATHENA_WORKGROUP", "of-the-job")
+    monkeypatch.setenv("INTERMODAL_ATHENA_MAX_SECONDS", "60")
+    found = athena_settings(given_settings(athena={"workgroup": "of-the-file", "database": "reviews"}))
+    assert (found.workgroup, found.database, found.max_seconds) == ("of-the-job", "reviews", 60)
+    monkeypatch.setenv("INTERMODAL_ATHENA_MAX_SECONDS", "soon")
+    with pytest.raises(UsageError, match="INTERMODAL_ATHENA_MAX_SECONDS"):
+        athena_settings(given_settings())
+
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DATE = {"HTTPHeaders": {"date": "Thu, 01 Jan 2026 00:00:00 GMT"}}
 
