@@ -35,7 +35,7 @@ check: setup-dev
 	@setup/timed "drift of generated files" $(BIN)/intermodal regenerate --check
 
 bench: setup-dev
-	@for name in ingest featurize training overhead; do setup/timed "$$name" $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in ingest featurize training overhead sagemaker; do setup/timed "$$name" $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 conformance: setup-dev
 	$(BIN)/intermodal conformance --runtime local
