@@ -7,6 +7,7 @@ it once. What somebody else has put into the bucket's policy and lifecycle stays
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,10 +63,26 @@ class Done:
 
 
 def account_parts(place: Place, *, tls: bool = True) -> list[Part]:
-    """Everything that `intermodal aws init` sees to, in order.
+    """Everything that `intermodal aws init` sees to, in order: the bucket, then the role.
 
     Args:
         place: The account's places: the bucket is the store's, the role the one that is named.
+        tls: As for `bucket_parts`.
+    """
+    return [*bucket_parts(place, tls=tls), *_role(place)]
+
+
+def has_tls() -> bool:
+    """Whether S3 is reached through TLS; a local service mostly is not."""
+    address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    return not address.startswith("http://")
+
+
+def bucket_parts(place: Place, *, tls: bool = True) -> list[Part]:
+    """The store's bucket with its settings.
+
+    Args:
+        place: The account's places.
         tls: Whether S3 is reached through TLS; a local one is not, and would rightly refuse us ever after.
     """
     bucket, _, prefix = place.store.removeprefix("s3://").partition("/")
@@ -76,7 +93,7 @@ def account_parts(place: Place, *, tls: bool = True) -> list[Part]:
         *([("TLS only", "BucketPolicy", "NoSuchBucketPolicy", _tls_only(bucket, place))] if tls else []),
         ("lifecycle", "BucketLifecycleConfiguration", "NoSuchLifecycleConfiguration", _lifecycle(jobs)),
     )
-    return [_bucket(bucket, place), *(_setting(bucket, place, *item) for item in settings), *_role(place)]
+    return [_bucket(bucket, place), *(_setting(bucket, place, *item) for item in settings)]
 
 
 def bring_about(part: Part, settings: SageMakerSettings) -> Done:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ def act(options: argparse.Namespace) -> int:
     Raises:
         RuntimeFailed: AWS refused, or did not answer.
     """
-    from intermodal.aws.account_setup import account_parts, all_requests, bring_about
+    from intermodal.aws.account_setup import account_parts, all_requests, bring_about, has_tls
     from intermodal.aws.client import find_place
     from intermodal.aws.settings import sagemaker_settings
     from intermodal.aws.submitter_policy import general_submitter_policy
@@ -45,16 +44,10 @@ def act(options: argparse.Namespace) -> int:
         print(json.dumps({"role": place.role, "store": place.store, "requests": requests}, indent=1))
         return EXIT_DONE
     place = find_place(chosen)
-    done = [bring_about(part, chosen) for part in account_parts(place, tls=_has_tls())]
+    done = [bring_about(part, chosen) for part in account_parts(place, tls=has_tls())]
     policy = general_submitter_policy(place).to_json()
     _tell(done, place, policy, _lines(options, settings), as_json=options.json)
     return EXIT_DONE
-
-
-def _has_tls() -> bool:
-    """Whether S3 is reached through TLS; a local service mostly is not."""
-    address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    return not address.startswith("http://")
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:

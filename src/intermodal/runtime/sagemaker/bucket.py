@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from intermodal.aws.account_setup import bring_about, bucket_parts, has_tls
 from intermodal.aws.calls import Calls, Refused
-from intermodal.aws.client import account_of, region_of
+from intermodal.aws.client import account_of, find_place, is_local, region_of
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.errors import UsageError
 
@@ -39,26 +38,21 @@ def require_bucket(store: str, settings: SageMakerSettings) -> None:
             ) from refused
         if settings.bucket or settings.store or bucket != _default(settings):
             raise UsageError("the bucket of the artifact store is not there", seen=bucket, next_step=_INIT) from refused
-        make_bucket(bucket, calls, region_of(settings))
+        make_bucket(settings)
 
 
-def make_bucket(bucket: str, calls: Calls, region: str) -> None:
-    """Make a private, encrypted bucket.
+def make_bucket(settings: SageMakerSettings) -> None:
+    """Make the default bucket as `intermodal aws init` makes it: private, encrypted, with an end for leftovers.
 
     Args:
-        bucket: Its name.
-        calls: S3.
-        region: Where.
+        settings: `[sagemaker]`.
 
     Raises:
         RuntimeFailed: S3 refused, or did not answer.
     """
-    place: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    calls("CreateBucket", Bucket=bucket, **({} if region == "us-east-1" else place))
-    blocked = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-    calls("PutPublicAccessBlock", Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    calls("PutBucketEncryption", Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    parts = bucket_parts(find_place(settings), tls=has_tls())
+    for part in parts[:1] if is_local(settings) else parts:  # a local S3 need not know the settings of a bucket
+        bring_about(part, settings)
 
 
 def _default(settings: SageMakerSettings) -> str:
