@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from typing import Any
 
@@ -9,8 +10,8 @@ from hosted import SETTINGS
 from intermodal.aws.endpoint_life import Endpoints
 from intermodal.aws.endpoint_removal import delete_endpoint
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
-from launching import TESTS, intermodal
-from local_sagemaker import client, local_sagemaker, open_sagemaker  # noqa: F401
+from launching import PATIENCE, TESTS, intermodal, start
+from local_sagemaker import client, local_sagemaker, open_sagemaker, wait_for  # noqa: F401
 from sagemaker_runs import digests, records, sagemaker  # noqa: F401
 
 PIPELINE = str(TESTS / "hosting_pipelines.py") + ":hosting"
@@ -76,3 +77,17 @@ def test_every_step_of_the_pipeline_runs_on_sagemaker(sagemaker: LocalSageMaker)
     assert set(states(record).values()) == {"SUCCEEDED"}
     assert created(sagemaker)["CreateTransformJob"] == 1
     assert client().describe_endpoint(EndpointName="tiny")["EndpointStatus"] == "InService"
+
+
+def test_a_run_that_is_told_to_stop_stops_its_transform_job_once(sagemaker: LocalSageMaker):  # noqa: F811
+    sagemaker.service.faults.add({"fault": "slow-start", "job": "*", "seconds": 300})
+    process = start("run", PIPELINE, "--place", "transform=sagemaker")
+    try:
+        wait_for(lambda: client().list_transform_jobs()["TransformJobSummaries"], "the job was not created")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+    finally:
+        process.kill()
+    (job,) = client().list_transform_jobs()["TransformJobSummaries"]
+    assert job["TransformJobStatus"] == "Stopped"
+    assert [call.status for call in sagemaker.requests if call.operation == "StopTransformJob"] == [200]

@@ -22,6 +22,9 @@ from intermodal.runtime.sagemaker_local.transfer import list_keys, missing_input
 
 _PAYLOAD = 6  # MB, AWS's default
 _SECONDS, _RETRIES = 600, 3
+_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
+)
 _GROUP = "/aws/sagemaker/TransformJobs"
 
 
@@ -41,6 +44,13 @@ class TransformJob(Job):
 
     def run(self) -> None:
         """See `Job.run`."""
+        if self.service.faults.of_job("capacity", self.name):
+            self.finish("Failed", _CAPACITY)
+            return
+        slow = self.service.faults.of_job("slow-start", self.name)
+        if slow is not None and self.stopping.wait(slow.seconds):
+            self.finish("Stopped")
+            return
         with self.changing() as record:
             record.started = now()
         server = ModelServer(self.service, self._hosted())
