@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -110,6 +111,9 @@ class Application:
             return None, asked
         except ApiError as error:
             return write_error(error), asked
+        except Exception:  # a defect of ours: the client gets what AWS would send, and we say where it is
+            traceback.print_exc()
+            return write_error(ApiError("InternalFailure", "the local service failed; see its log", 500)), asked
 
     def _behind(self, request: Request) -> Response:
         """What S3 or moto answers, read whole, so that it is known before anything is sent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 import time
@@ -175,6 +176,11 @@ class Job(ABC):
             yield self.record
             self.record.modified = now()
             self._write()
+
+    def snapshot(self) -> JobRecord:
+        """The record as it is now: a copy that nobody changes while it is read."""
+        with self._lock:
+            return copy.deepcopy(self.record)
 
     def enter(self, secondary: str, message: str = "") -> None:
         """Pass to another secondary status.

@@ -7,7 +7,7 @@ from typing import Any
 from intermodal.runtime.sagemaker_local.answers import page, present, select
 from intermodal.runtime.sagemaker_local.jobs import JobRecord
 from intermodal.runtime.sagemaker_local.operations import ApiError, operation
-from intermodal.runtime.sagemaker_local.processing_job import ProcessingJob, describe_record
+from intermodal.runtime.sagemaker_local.processing_job import ProcessingJob
 from intermodal.runtime.sagemaker_local.service import Service
 
 
@@ -22,7 +22,7 @@ def create_processing_job(service: Service, request: dict[str, Any]) -> dict[str
 @operation("DescribeProcessingJob")
 def describe_processing_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
     """Everything about a processing job."""
-    return describe_record(service.jobs.get(ProcessingJob, request["ProcessingJobName"]).record)
+    return service.jobs.get(ProcessingJob, request["ProcessingJobName"]).describe()
 
 
 @operation("StopProcessingJob")

@@ -33,7 +33,7 @@ class ProcessingJob(Job):
 
     def describe(self) -> dict[str, Any]:
         """See `Job.describe`."""
-        return describe_record(self.record)
+        return describe_record(self.snapshot())
 
     def run(self) -> None:
         """See `Job.run`."""

@@ -73,7 +73,7 @@ class TrainingJob(Job):
         """See `Job.describe`."""
         from intermodal.runtime.sagemaker_local.training import describe_record
 
-        return describe_record(self.service, self.record)
+        return describe_record(self.service, self.snapshot())
 
     def run(self) -> None:
         """See `Job.run`."""

@@ -10,8 +10,10 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
@@ -31,6 +33,7 @@ from intermodal.runtime.sagemaker_local.syncing import Sync
 from intermodal.runtime.sagemaker_local.training_inputs import groups_of
 from intermodal.runtime.sagemaker_local.transfer import relative_path, safe_path, split_uri
 from intermodal.runtime.sagemaker_local.wording import refusal
+from local_sagemaker import client
 
 
 def _request(path: str, method: str = "POST", scope: str = "", body: bytes = b"", **headers: str) -> Request:
@@ -121,6 +124,19 @@ def test_answers_have_times_and_bytes_as_awss() -> None:
     )
     assert json.loads(answer.get_data()) == {"TrainingJobName": "a", "CreationTime": moment.timestamp()}
     assert present({"a": None, "b": 0, "c": False, "d": "", "e": [], "f": 1}) == {"b": 0, "c": False, "f": 1}
+
+
+def test_a_defect_of_the_service_is_a_500_that_says_where_it_was(
+    local_sagemaker: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fall(*_: Any) -> dict[str, Any]:
+        raise KeyError("a defect")
+
+    monkeypatch.setitem(operations._KNOWN, ("sagemaker", "ListTrainingJobs"), fall)
+    with pytest.raises(ClientError, match="InternalFailure"):
+        client().list_training_jobs()
+    assert "KeyError: 'a defect'" in capsys.readouterr().err
+    assert local_sagemaker.requests[-1].status == 500
 
 
 def test_pages_follow_one_another_without_gap() -> None:
