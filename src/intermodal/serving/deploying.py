@@ -41,7 +41,9 @@ def plan_of(step: str, parameters: dict[str, Any], models: Mapping[str, Path]) -
         models: Input → directory.
     """
     plan = current_plan(load_spec(step), parameters, {})
-    shipped = {name: (shipped_uri(plan.place.store, model_digest(path)),) for name, path in models.items()}
+    shipped: dict[str, tuple[str, ...]] = {
+        name: (shipped_uri(plan.place.store, model_digest(path)),) for name, path in models.items()
+    }
     return replace(plan, inputs=shipped)
 
 
@@ -157,7 +159,9 @@ def _plan_without_aws(parameters: dict[str, Any], models: Mapping[str, Path]) ->
     from intermodal.aws.request import Place
 
     place = Place("0" * 12, "us-east-1", f"arn:aws:iam::{'0' * 12}:role/none", "s3://nowhere")
-    inputs = {name: (shipped_uri(place.store, model_digest(path)),) for name, path in models.items()}
+    inputs: dict[str, tuple[str, ...]] = {
+        name: (shipped_uri(place.store, model_digest(path)),) for name, path in models.items()
+    }
     return TaskPlan("", "", "deploy", load_spec("deploy"), parameters, inputs, "none", _settings(), place)
 
 
