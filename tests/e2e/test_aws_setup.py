@@ -215,7 +215,26 @@ class TestDoctor:
         assert out.rstrip().endswith("pipelines cannot run on SageMaker yet")
 
 
+ATHENA = PIPELINE.replace(
+    "generate(rows=10)", 'component("ingest")(raw=generate(rows=10).outputs["raw"], engine=engine)'
+)
+ATHENA = ATHENA.replace("def tiny():", 'def tiny(engine: str = "local"):')
+
+
 class TestPolicies:
+    def test_jobs_that_ask_athena_may_do_so_and_others_may_not(self, account, capfd, home):
+        from policy_linter import allows, findings
+
+        (home.parent / "work" / "tiny.py").write_text(ATHENA)
+        group = "arn:aws:athena:us-east-1:123456789012:workgroup/intermodal"
+        policy = json.loads(say(capfd, "iam-policy", "tiny.py", "--execution")[1])
+        assert not allows(policy, "athena:StartQueryExecution", group)
+        policy = json.loads(say(capfd, "iam-policy", "tiny.py", "--execution", "-p", "engine=athena")[1])
+        assert allows(policy, "athena:StartQueryExecution", group)
+        assert allows(policy, "glue:CreateTable", "arn:aws:glue:us-east-1:123456789012:table/intermodal/reviews")
+        assert not allows(policy, "glue:CreateTable", "arn:aws:glue:us-east-1:123456789012:table/other/reviews")
+        assert findings(policy) == []
+
     def test_the_policies_of_a_pipeline_are_one_object_and_each_is_one_of_iams(self, account, capfd, home):
         from policy_linter import findings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from intermodal.aws.actions import FOLLOWED
@@ -17,7 +17,7 @@ from intermodal.aws.policy_parts import (
 )
 from intermodal.aws.request import Place, Request
 from intermodal.aws.resources import arn, has_vpc, repositories
-from intermodal.aws.submitter_policy import SAGEMAKER
+from intermodal.aws.submitter_policy import SAGEMAKER, data_statements
 
 _ENDPOINTS = "/aws/sagemaker/Endpoints"
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -39,14 +39,15 @@ _INTERFACES = (
 _STARTERS = ("CreateAutoMLJobV2", "CreatePipeline", "StartPipelineExecution", "CreateMonitoringSchedule")
 
 
-def execution_policy(requests: list[Request], place: Place) -> Policy:
+def execution_policy(requests: list[Request], place: Place, inside: Sequence[Request] = ()) -> Policy:
     """The policy of the role that a pipeline's jobs run with.
 
     Args:
         requests: Everything that the pipeline sends; see `intermodal render`.
         place: The account's places.
+        inside: What the jobs themselves send, such as queries to Athena.
     """
-    return policy_of(_statements(requests, place))
+    return policy_of([*_statements(requests, place), *data_statements(inside, place)])
 
 
 def general_execution_policy(place: Place, repository: str = "intermodal") -> Policy:

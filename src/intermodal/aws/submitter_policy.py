@@ -5,13 +5,14 @@ The role that runs the jobs is another one, see `execution_policy`; neither can 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from intermodal.aws.actions import FOLLOWED, NOUNS, UNSCOPED, actions_of, noun_of, roles_in
 from intermodal.aws.client import partition_of
 from intermodal.aws.job_kinds import KINDS, PROCESSING, TRAINING
 from intermodal.aws.policy import Conditions, Policy, Statement, policy_of
 from intermodal.aws.policy_parts import (
+    STORE_ACTIONS,
     data_key_statements,
     key_statement,
     source_statements,
@@ -81,13 +82,24 @@ def _statements(requests: list[Request], place: Place, pipeline: str) -> Iterato
         yield key_statement("VolumeKeyLook", ("kms:DescribeKey",), key, place)
 
 
+def data_statements(requests: Iterable[Request], place: Place) -> Iterator[Statement]:
+    """What requests to services other than SageMaker need, and what follows them: Athena, Glue, Redshift, EMR.
+
+    Args:
+        requests: Any requests.
+        place: The account's places.
+    """
+    for request in requests:
+        describe = _OTHERS.get(request.service)
+        if describe is not None:
+            yield from describe(request, place)
+
+
 def _made(request: Request, place: Place, pipeline: str) -> Iterator[Statement]:
     if request.service == "sagemaker":
         yield from _sagemaker(request, place, pipeline)
-        return
-    describe = _OTHERS.get(request.service)
-    if describe is not None:
-        yield from describe(request, place)
+    else:
+        yield from data_statements([request], place)
 
 
 def _sagemaker(request: Request, place: Place, pipeline: str) -> Iterator[Statement]:
@@ -147,11 +159,16 @@ def _athena(request: Request, place: Place) -> Iterator[Statement]:
     database = fields.get("QueryExecutionContext", {}).get("Database")
     if database:
         reading = ("glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions")
-        writing = ("glue:CreateDatabase", "glue:CreateTable", "glue:DeleteTable", "glue:BatchCreatePartition")
+        writing = ("glue:CreateDatabase", "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable")
+        writing += ("glue:BatchCreatePartition", "glue:BatchUpdatePartition")
         yield Statement("Catalogue", (*reading, *writing), tuple(_tables(place, str(database))))
-    bucket = fields.get("ResultConfiguration", {}).get("OutputLocation", "").removeprefix("s3://").partition("/")[0]
+    results = str(fields.get("ResultConfiguration", {}).get("OutputLocation", ""))
+    bucket, _, prefix = results.removeprefix("s3://").partition("/")
     if bucket:  # Athena asks where the bucket is before it writes into it
-        yield Statement("Where", ("s3:GetBucketLocation",), (f"arn:{partition_of(place.region)}:s3:::{bucket}",))
+        bucket_arn = f"arn:{partition_of(place.region)}:s3:::{bucket}"
+        yield Statement("Where", ("s3:GetBucketLocation",), (bucket_arn,))
+        if not results.startswith(f"{place.store}/"):
+            yield Statement("QueryResults", STORE_ACTIONS, (f"{bucket_arn}/{prefix.rstrip('/')}/*",))
 
 
 def _glue(request: Request, place: Place) -> Iterator[Statement]:

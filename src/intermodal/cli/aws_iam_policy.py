@@ -27,8 +27,9 @@ def act(options: argparse.Namespace) -> int:
     from intermodal.aws.submitter_policy import submitter_policy
 
     pipeline, requests, place = requests_of(options.pipeline, options.param)
+    inside = _asked_inside(options.pipeline, options.param, place)
     submitter = submitter_policy(requests, place, pipeline, reap=options.reap)
-    execution = execution_policy(requests, place)
+    execution = execution_policy(requests, place, inside)
     _warn(submitter, "submitter")
     _warn(execution, "execution")
     one = submitter if options.submitter else execution if options.execution else None
@@ -71,6 +72,24 @@ def requests_of(name: str, given: list[str]) -> tuple[str, list[Request], Place]
     placed = read_placements([], "sagemaker", pipeline, settings.extra)
     tasks = rendered_pipeline(pipeline, read_arguments(pipeline, given), settings, sagemaker, place, placed)
     return pipeline.name, [request for task in tasks for request in task.requests], place
+
+
+def _asked_inside(name: str, given: list[str], place: Place) -> list[Request]:
+    """What steps ask of Athena from inside their jobs: those with the parameter engine = "athena"."""
+    from intermodal.aws.athena import query_of, query_request, workgroup_request
+    from intermodal.aws.data_settings import athena_settings
+    from intermodal.aws.settings import sagemaker_settings
+    from intermodal.core.config import load_settings
+    from intermodal.runtime.pipeline import load_pipeline, read_arguments
+    from intermodal.runtime.sagemaker.pipeline_plans import pipeline_plans
+
+    settings, pipeline = load_settings(), load_pipeline(name)
+    plans = pipeline_plans(pipeline, read_arguments(pipeline, given), sagemaker_settings(settings), place)
+    if not any(plan.parameters.get("engine") == "athena" for plan in plans):
+        return []
+    athena = athena_settings(settings)
+    groups = [workgroup_request(athena, place, update) for update in (False, True)]
+    return [*groups, query_request(query_of("SELECT 1", athena, place), place)]
 
 
 def _unscoped(*policies: Policy) -> dict[str, str]:
