@@ -13,6 +13,7 @@ from intermodal.report.views.parts import Block, Blocks, Card, Cell, Column, Pag
 
 _MANY_AXES = 6  # parameters drawn side by side
 _NOTED = 8  # lines of the notes
+_SHOWN = ("accuracy", "macro_f1", "qwk", "log_loss")  # metrics in the table; the artifact has all
 
 
 def build_tuning_page(described: Mapping[str, Any]) -> str:
@@ -30,7 +31,7 @@ def build_tuning_page(described: Mapping[str, Any]) -> str:
     columns = {name: [item["parameters"].get(name) for item in trials] for name in names[:_MANY_AXES]}
     scores = [item["objective"] for item in trials]
     drawing = parallel_coordinates(
-        columns, scores, title="Trials", score_name=metric, best=best, width=max(328, 130 * (len(columns) + 1))
+        columns, scores, title="Trials", score_name=metric, best=best, width=328 if len(columns) < 2 else 680
     )
     cards.append(Card("Every trial", chart(drawing), "The best trial stands out.", span=2 if len(columns) > 1 else 1))
     cards += [Card(f"By {name}", chart(_by(trials, name, best))) for name in names]
@@ -73,9 +74,10 @@ def build_leaderboard_page(described: Mapping[str, Any]) -> str:
     ]
     counts = [(str(name), float(rows)) for name, rows in described["classes"].items()]
     cards.append(Card("Training rows of each class", chart(horizontal_bars(counts, title="Rows by class"))))
-    extra = sorted({name for item in board for name in item["metrics"]} - {metric})
+    found = {name for item in board for name in item["metrics"]}
+    extra = [name for name in _SHOWN if name in found and name != metric]
     named = (Column("Place", True), Column("Candidate"), Column("Algorithm"), Column(metric, True))
-    heads = (*named, *(Column(name, True) for name in extra), Column("State"), Column("Parameters", wide=True))
+    heads = (*named, *(Column(name, True) for name in extra), Column("Parameters", wide=True))
     rows = tuple(Row(_candidate(place, item, extra)) for place, item in enumerate(board, 1))
     table = Table("Leaderboard", heads, rows, "sortable")
     lead = f"{board[0]['name']} is the best of {len(board)} candidates" if known else "no candidate"
@@ -127,12 +129,10 @@ def _trial_table(trials: Sequence[Mapping[str, Any]], names: Sequence[str], metr
 
 
 def _candidate(place: int, item: Mapping[str, Any], extra: Sequence[str]) -> tuple[Cell, ...]:
-    state = item["state"] if not item["reason"] else f"{item['state']}: {item['reason']}"[:160]
     scores = [_score(item["metrics"].get(name)) for name in extra]
-    parameters = wording.anything(item["parameters"])
-    return cells(
-        str(place), item["name"], item["algorithm"], _score(item["objective"]), *scores, state, Cell(parameters)
-    )
+    tried = ", ".join(f"{name} {wording.anything(value)}" for name, value in item["parameters"].items())
+    told = f"failed: {item['reason']}"[:160] if item["reason"] else tried
+    return cells(str(place), item["name"], item["algorithm"], _score(item["objective"]), *scores, Cell(told))
 
 
 def _score(value: float | None) -> Cell:

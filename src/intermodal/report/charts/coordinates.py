@@ -11,7 +11,7 @@ from intermodal.report import wording
 from intermodal.report.charts.scale import Linear
 from intermodal.report.charts.svg import element, figure, label, line, number, plain, shorten
 
-_TOP, _BOTTOM, _SIDE = 28.0, 24.0, 46.0
+_TOP, _BOTTOM, _SIDE = 40.0, 24.0, 76.0
 _WIDE = 10.0  # a positive axis whose ends differ by this factor is drawn by magnitude
 
 
@@ -80,8 +80,8 @@ def parallel_coordinates(
 
 def _axis(axis: Axis, x: float, up: Linear, room: float) -> str:
     marks = [line(x, up.start, x, up.end, "axis")]
-    marks.append(label(x, up.end - 14, shorten(axis.name, room - 4), "middle", "v", tip=axis.name))
-    marks.append(label(x, up.end - 3, shorten(axis.high, room - 4), "middle"))
+    marks.append(label(x, up.end - 24, shorten(axis.name, room - 4), "middle", "v", tip=axis.name))
+    marks.append(label(x, up.end - 7, shorten(axis.high, room - 4), "middle"))
     marks.append(label(x, up.start + 13, shorten(axis.low, room - 4), "middle"))
     return "".join(marks)
 
