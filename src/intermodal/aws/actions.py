@@ -18,6 +18,7 @@ UNSCOPED = {
     "ec2:DescribeSubnets": "SageMaker looks at the VPC of a job",
     "ec2:DescribeVpcs": "SageMaker looks at the VPC of a job",
     "ecr:GetAuthorizationToken": "pulling images begins with a token for the whole registry",
+    "emr-serverless:CreateApplication": "the Spark application is made when there is none",
     "redshift-data:CancelStatement": "a statement is named by its id alone; only its owner may",
     "redshift-data:DescribeStatement": "a statement is named by its id alone; only its owner may",
     "redshift-data:GetStatementResult": "a statement is named by its id alone; only its owner may",

@@ -160,8 +160,8 @@ def _athena(request: Request, place: Place) -> Iterator[Statement]:
     if database:
         reading = ("glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions")
         writing = ("glue:CreateDatabase", "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable")
-        writing += ("glue:BatchCreatePartition", "glue:BatchUpdatePartition")
-        yield Statement("Catalogue", (*reading, *writing), tuple(_tables(place, str(database))))
+        partitions = ("glue:BatchCreatePartition", "glue:BatchUpdatePartition")
+        yield Statement("Catalogue", (*reading, *writing, *partitions), tuple(_tables(place, str(database))))
     results = str(fields.get("ResultConfiguration", {}).get("OutputLocation", ""))
     bucket, _, prefix = results.removeprefix("s3://").partition("/")
     if bucket:  # Athena asks where the bucket is before it writes into it
@@ -206,6 +206,9 @@ def _redshift(request: Request, place: Place) -> Iterator[Statement]:
 
 def _emr(request: Request, place: Place) -> Iterator[Statement]:
     fields, service = request.parameters, request.service
+    if request.operation == "CreateApplication":
+        yield from _sorted_out("Spark", [f"{service}:{request.operation}"], (), place)
+        return
     if service == "emr-serverless":
         base = arn(place, service, f"/applications/{fields.get('applicationId', '')}")
         after = ("GetJobRun", "CancelJobRun")
