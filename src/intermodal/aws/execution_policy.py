@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from intermodal.aws.actions import FOLLOWED
+from intermodal.aws.data_policy import data_statements
 from intermodal.aws.job_kinds import KINDS, PROCESSING, TRAINING, TRANSFORM
 from intermodal.aws.policy import VERSION, Conditions, Policy, Statement, policy_of
 from intermodal.aws.policy_parts import (
@@ -17,7 +18,7 @@ from intermodal.aws.policy_parts import (
 )
 from intermodal.aws.request import Place, Request
 from intermodal.aws.resources import arn, has_vpc, repositories
-from intermodal.aws.submitter_policy import SAGEMAKER, data_statements
+from intermodal.aws.submitter_policy import SAGEMAKER
 
 _ENDPOINTS = "/aws/sagemaker/Endpoints"
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")

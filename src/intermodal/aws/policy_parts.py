@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from intermodal.aws.actions import UNSCOPED
 from intermodal.aws.client import partition_of
 from intermodal.aws.policy import Conditions, Statement
 from intermodal.aws.request import Place, Request
@@ -73,3 +74,18 @@ def key_statement(
         made["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": [alias]}
     mark = hashlib.sha256(key.encode()).hexdigest()[:8]
     return Statement(f"{sid}{mark}", actions, (key_arn(key, place),), made)
+
+
+def sorted_out(sid: str, actions: list[str], resources: tuple[str, ...], place: Place) -> Iterator[Statement]:
+    """Actions on their resources; those that know none apart, and in this region alone.
+
+    Args:
+        sid: What the statement is for.
+        actions: IAM actions of both sorts.
+        resources: ARNs for those that know resources.
+        place: The account's places.
+    """
+    scoped = tuple(item for item in actions if item not in UNSCOPED)
+    yield Statement(sid, scoped, resources)
+    here: Conditions = {"StringEquals": {"aws:RequestedRegion": [place.region]}}
+    yield Statement("WhatKnowsNoResources", tuple(item for item in actions if item in UNSCOPED), ("*",), here)

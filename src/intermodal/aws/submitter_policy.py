@@ -5,16 +5,16 @@ The role that runs the jobs is another one, see `execution_policy`; neither can 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from intermodal.aws.actions import FOLLOWED, NOUNS, UNSCOPED, actions_of, noun_of, roles_in
-from intermodal.aws.client import partition_of
+from intermodal.aws.data_policy import data_statements
 from intermodal.aws.job_kinds import KINDS, PROCESSING, TRAINING
 from intermodal.aws.policy import Conditions, Policy, Statement, policy_of
 from intermodal.aws.policy_parts import (
-    STORE_ACTIONS,
     data_key_statements,
     key_statement,
+    sorted_out,
     source_statements,
     store_statements,
     volume_keys,
@@ -29,7 +29,6 @@ _PASSED_TO = {
     "emr-serverless": "emr-serverless.amazonaws.com",
     "emr-containers": "emr-containers.amazonaws.com",
 }
-_UNSCOPED_SID = "WhatKnowsNoResources"
 
 
 def submitter_policy(requests: list[Request], place: Place, pipeline: str, *, reap: bool = False) -> Policy:
@@ -42,7 +41,7 @@ def submitter_policy(requests: list[Request], place: Place, pipeline: str, *, re
         reap: Also what `intermodal reap` lists, to find what dead runs left behind.
     """
     listings = [action for action, why in UNSCOPED.items() if reap and why == "intermodal reap"]
-    return policy_of([*_statements(requests, place, pipeline), *_sorted_out("Reap", listings, (), place)])
+    return policy_of([*_statements(requests, place, pipeline), *sorted_out("Reap", listings, (), place)])
 
 
 def general_submitter_policy(place: Place) -> Policy:
@@ -82,19 +81,6 @@ def _statements(requests: list[Request], place: Place, pipeline: str) -> Iterato
         yield key_statement("VolumeKeyLook", ("kms:DescribeKey",), key, place)
 
 
-def data_statements(requests: Iterable[Request], place: Place) -> Iterator[Statement]:
-    """What requests to services other than SageMaker need, and what follows them: Athena, Glue, Redshift, EMR.
-
-    Args:
-        requests: Any requests.
-        place: The account's places.
-    """
-    for request in requests:
-        describe = _OTHERS.get(request.service)
-        if describe is not None:
-            yield from describe(request, place)
-
-
 def _made(request: Request, place: Place, pipeline: str) -> Iterator[Statement]:
     if request.service == "sagemaker":
         yield from _sagemaker(request, place, pipeline)
@@ -111,20 +97,12 @@ def _sagemaker(request: Request, place: Place, pipeline: str) -> Iterator[Statem
     tags = ["sagemaker:ListTags"] if "sagemaker:AddTags" in own else []
     after = [f"sagemaker:{item}" for item in FOLLOWED.get(request.operation, ())]
     sid = f"{noun_of(request.operation) or 'SageMaker'}s"
-    yield from _sorted_out(sid, [*own, *tags, *after], resources, place)
+    yield from sorted_out(sid, [*own, *tags, *after], resources, place)
     if request.operation == "CreateHyperParameterTuningJob":
         name = name_pattern(request.parameters["HyperParameterTuningJobName"], pipeline)
         child = arn(place, "sagemaker", f"training-job/{name if name.endswith('*') else name + '-*'}")
         children = (child, *({child.lower()} - {child}))
         yield Statement("Children", ("sagemaker:DescribeTrainingJob", "sagemaker:ListTags"), children)
-
-
-def _sorted_out(sid: str, actions: list[str], resources: tuple[str, ...], place: Place) -> Iterator[Statement]:
-    """Actions on their resources; those that know none apart, and in this region alone."""
-    scoped = tuple(item for item in actions if item not in UNSCOPED)
-    yield Statement(sid, scoped, resources)
-    here: Conditions = {"StringEquals": {"aws:RequestedRegion": [place.region]}}
-    yield Statement(_UNSCOPED_SID, tuple(item for item in actions if item in UNSCOPED), ("*",), here)
 
 
 def _logs(request: Request, place: Place, pipeline: str) -> Iterator[Statement]:
@@ -145,93 +123,3 @@ def _passed(requests: list[Request]) -> Iterator[Statement]:
         for number, role in enumerate(sorted(roles)):
             sid = f"PassRoleTo{service.title().replace('-', '')}{number or ''}"
             yield Statement(sid, ("iam:PassRole",), (role,), {"StringEquals": {"iam:PassedToService": [to]}})
-
-
-def _athena(request: Request, place: Place) -> Iterator[Statement]:
-    fields = request.parameters
-    group = str(fields.get("WorkGroup") or fields.get("Name") or "primary")
-    actions = [f"athena:{request.operation}", "athena:GetWorkGroup"]
-    if request.operation == "StartQueryExecution":
-        actions += ["athena:GetQueryExecution", "athena:GetQueryResults", "athena:StopQueryExecution"]
-    if fields.get("Tags"):
-        actions.append("athena:TagResource")
-    yield Statement("Athena", tuple(actions), (arn(place, "athena", f"workgroup/{group}"),))
-    database = fields.get("QueryExecutionContext", {}).get("Database")
-    if database:
-        reading = ("glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions")
-        writing = ("glue:CreateDatabase", "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable")
-        partitions = ("glue:BatchCreatePartition", "glue:BatchUpdatePartition")
-        yield Statement("Catalogue", (*reading, *writing, *partitions), tuple(_tables(place, str(database))))
-    results = str(fields.get("ResultConfiguration", {}).get("OutputLocation", ""))
-    bucket, _, prefix = results.removeprefix("s3://").partition("/")
-    if bucket:  # Athena asks where the bucket is before it writes into it
-        bucket_arn = f"arn:{partition_of(place.region)}:s3:::{bucket}"
-        yield Statement("Where", ("s3:GetBucketLocation",), (bucket_arn,))
-        if not results.startswith(f"{place.store}/"):
-            yield Statement("QueryResults", STORE_ACTIONS, (f"{bucket_arn}/{prefix.rstrip('/')}/*",))
-
-
-def _glue(request: Request, place: Place) -> Iterator[Statement]:
-    fields = request.parameters
-    given = fields.get("DatabaseInput", {}) if request.operation == "CreateDatabase" else {}
-    database = str(fields.get("DatabaseName") or given.get("Name") or fields.get("Name", ""))
-    yield Statement("Catalogue", (f"glue:{request.operation}", "glue:GetTable"), tuple(_tables(place, database)))
-
-
-def _tables(place: Place, database: str) -> list[str]:
-    names = ("catalog", f"database/{database}", f"table/{database}/*")
-    return [arn(place, "glue", name) for name in names]
-
-
-def _redshift(request: Request, place: Place) -> Iterator[Statement]:
-    fields = request.parameters
-    if fields.get("ClusterIdentifier"):
-        resource = arn(place, "redshift", f"cluster:{fields['ClusterIdentifier']}")
-    else:
-        # The data API names a workgroup, IAM its id.
-        resource = arn(place, "redshift-serverless", "workgroup/*")
-    yield Statement("Redshift", (f"redshift-data:{request.operation}",), (resource,))
-    after = ("DescribeStatement", "GetStatementResult", "CancelStatement")
-    yield from _sorted_out("Redshift", [f"redshift-data:{item}" for item in after], (), place)
-    if fields.get("SecretArn"):
-        yield Statement("RedshiftSecret", ("secretsmanager:GetSecretValue",), (str(fields["SecretArn"]),))
-    elif not fields.get("ClusterIdentifier"):
-        yield Statement("RedshiftLogin", ("redshift-serverless:GetCredentials",), (resource,))
-    else:
-        user = f"dbuser:{fields['ClusterIdentifier']}/{fields.get('DbUser', '')}"
-        database = f"dbname:{fields['ClusterIdentifier']}/{fields.get('Database', '')}"
-        resources = tuple(arn(place, "redshift", item) for item in (user, database))
-        yield Statement("RedshiftLogin", ("redshift:GetClusterCredentials",), resources)
-
-
-def _emr(request: Request, place: Place) -> Iterator[Statement]:
-    fields, service = request.parameters, request.service
-    if request.operation == "CreateApplication":
-        yield from _sorted_out("Spark", [f"{service}:{request.operation}"], (), place)
-        return
-    if service == "emr-serverless":
-        base = arn(place, service, f"/applications/{fields.get('applicationId', '')}")
-        after = ("GetJobRun", "CancelJobRun")
-    else:
-        base = arn(place, service, f"/virtualclusters/{fields.get('virtualClusterId', '')}")
-        after = ("DescribeJobRun", "CancelJobRun")
-    tag = (f"{service}:TagResource",) if fields.get("tags") else ()
-    yield Statement("Spark", (f"{service}:{request.operation}", *tag), (base,))
-    yield Statement("SparkRuns", (*(f"{service}:{item}" for item in after), *tag), (f"{base}/jobruns/*",))
-
-
-def _scaling(request: Request, place: Place) -> Iterator[Statement]:
-    actions = [f"application-autoscaling:{item}" for item in _SCALING]
-    targets = (arn(place, "application-autoscaling", "scalable-target/*"),)
-    yield from _sorted_out("Scaling", actions, targets, place)
-
-
-_SCALING = ("RegisterScalableTarget", "PutScalingPolicy", "DeregisterScalableTarget", "DescribeScalableTargets")
-_OTHERS: dict[str, Callable[[Request, Place], Iterator[Statement]]] = {
-    "application-autoscaling": _scaling,
-    "athena": _athena,
-    "emr-containers": _emr,
-    "emr-serverless": _emr,
-    "glue": _glue,
-    "redshift-data": _redshift,
-}
