@@ -10,11 +10,12 @@ import queue
 import threading
 from typing import Any
 
+from intermodal.runtime.sagemaker.pipelines.policies import duration_seconds
 from intermodal.runtime.sagemaker.pipelines.schema import all_steps, inner_steps, own_arguments, waits_for
 from intermodal.runtime.sagemaker.pipelines.step_types import STEP_TYPES
 from intermodal.runtime.sagemaker_local.answers import now
 from intermodal.runtime.sagemaker_local.jobs import Job
-from intermodal.runtime.sagemaker_local.pipeline_step_run import StepFailure, StepRun, cache_key, duration_seconds
+from intermodal.runtime.sagemaker_local.pipeline_step_run import StepFailure, StepRun, cache_key
 from intermodal.runtime.sagemaker_local.pipeline_values import Unresolved, Values, json_reader, typed_arguments
 
 EXECUTING, SUCCEEDED, FAILED, STOPPED = "Executing", "Succeeded", "Failed", "Stopped"
@@ -225,7 +226,7 @@ class _Run:
     def _cached(self, name: str, key: str, step: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
         """The latest result of the same step with the same arguments, in whichever execution of this pipeline."""
         expires = step["CacheConfig"].get("ExpireAfter")
-        since = now() - duration_seconds(expires) if expires else 0.0
+        since = now() - (duration_seconds(expires) or 0.0) if expires else 0.0
         for other in reversed(self._service.jobs.all(PipelineExecution)):
             found = other.steps.get(name, {})
             same = other.request["PipelineName"] == self._execution.request["PipelineName"]

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from intermodal.runtime.sagemaker.pipelines.step_types import STEP_TYPES, StepType
-from intermodal.runtime.sagemaker_local.pipeline_values import Unresolved
 
 if TYPE_CHECKING:
     from intermodal.runtime.sagemaker_local.service import Service
@@ -22,11 +21,9 @@ _POLL_SECONDS = 0.05
 _LONGEST_POLL = 0.5
 _ENDED = {"Completed", "Failed", "Stopped", "InService", "OutOfService", "RollingBack"}
 _GOOD = {"Completed", "InService"}
-_DURATION = re.compile(
-    r"P?(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE
-)
-_SECONDS = (31_536_000, 2_592_000, 604_800, 86_400, 3_600, 60, 1)
 _NAME_LENGTH = 63
+_MOST = 5
+_BY_DEFAULT: dict[str, Any] = {"ExceptionType": ["Step.THROTTLING", "Step.SERVICE_FAULT"]}
 
 
 class StepFailure(Exception):
@@ -91,11 +88,12 @@ class StepRun:
 
     def _pause(self, failure: StepFailure, tried: dict[int, int]) -> float | None:
         """Seconds until it is tried again; None when it is not."""
-        for index, policy in enumerate(self._step.get("RetryPolicies", [])):
+        # The service's own faults are tried again though no policy says so.
+        for index, policy in enumerate([*self._step.get("RetryPolicies", []), _BY_DEFAULT]):
             kinds = policy["ExceptionType"]
             if failure.kind in (kinds if isinstance(kinds, list) else [kinds]):
                 count = tried[index] = tried.get(index, 0) + 1
-                if count > policy.get("MaxAttempts", 5):
+                if count > policy.get("MaxAttempts", _MOST):
                     return None
                 return float(policy.get("IntervalSeconds", 1) * policy.get("BackoffRate", 2.0) ** (count - 1))
         return None
@@ -178,18 +176,6 @@ def cache_key(step: dict[str, Any], arguments: dict[str, Any]) -> str:
         return ""
     parts = [step["Name"], step["Type"], {name: arguments.get(name) for name in kind.cache_key}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def duration_seconds(text: str) -> float:
-    """Seconds of a duration: ISO 8601, or without its P as SageMaker also takes it.
-
-    Raises:
-        Unresolved: It is none.
-    """
-    found = _DURATION.fullmatch(text)
-    if not text or found is None or not any(found.groups()):
-        raise Unresolved(f"CacheConfig.ExpireAfter {text!r} is no duration")
-    return float(sum(int(number or 0) * unit for number, unit in zip(found.groups(), _SECONDS, strict=True)))
 
 
 def plain(answer: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from intermodal.errors import UsageError
 from intermodal.runtime.sagemaker.pipelines.expressions import referenced_steps
+from intermodal.runtime.sagemaker.pipelines.policies import policy_problems
 from intermodal.runtime.sagemaker.pipelines.schema_arguments import argument_problems, is_of
 from intermodal.runtime.sagemaker.pipelines.schema_expressions import condition_step_problems, expression_problems
 from intermodal.runtime.sagemaker.pipelines.step_types import STEP_TYPES
@@ -150,6 +151,7 @@ def _step_problems(step: dict[str, Any], named: dict[str, Any], parameters: set[
     for other in step.get("DependsOn", []):
         if other not in named:
             yield f"DependsOn names {other}, which is not there"
+    yield from policy_problems(step)
     yield from expression_problems(own_arguments(step), named, parameters)
     kind = STEP_TYPES[step["Type"]]
     if step["Type"] == "Condition":

@@ -324,19 +324,18 @@ def test_a_secret_in_plain_text_is_refused_and_a_reference_is_not() -> None:
 
 
 def test_a_parameter_that_a_step_takes_for_a_secret_may_hold_only_a_reference() -> None:
-    from intermodal.conformance import steps
     from intermodal.runtime.sagemaker.pipelines.parameters import argument_list
 
-    double = component(steps.double)
+    unlock = component("sagemaker_steps:unlock")
 
     def build(mark: str = "plain") -> None:
-        double(value=1, token=mark)
+        unlock(token=mark)
 
     assert "secretsmanager" in refused(build).expected
 
     @dsl.pipeline(name="marked")
     def marked(mark: str = "") -> None:
-        double(value=1, token=mark)
+        unlock(token=mark)
 
     definition = of(marked)
     assert definition.secrets == ("mark",)
