@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from intermodal.aws.calls import Calls, Refused
+from intermodal.aws.charges import charges_of
 from intermodal.aws.client import is_local
-from intermodal.aws.cost import charges_of
 from intermodal.aws.finding import OK, UNKNOWN, WARNING, WRONG, Finding
 from intermodal.aws.request import Request
 from intermodal.aws.resources import images_in

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from intermodal.aws.billing import Bill, billed, sum_of
-from intermodal.aws.cost import Remembered, charges_of, dollars, estimate, require_affordable
+from intermodal.aws.charges import charges_of
+from intermodal.aws.cost import Remembered, dollars, estimate, require_affordable
 from intermodal.aws.instances import TABLE
 from intermodal.aws.prices import KINDS, PriceTable, load_prices
 from intermodal.aws.request import Request
