@@ -45,4 +45,4 @@ format: setup-dev
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet . ; $(BIN)/intermodal regenerate
 
 clean:
-	rm -rf $(VENV) .intermodal .kubeflow-fake mlflow.db build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .intermodal .kubeflow-fake .sagemaker-local mlflow.db build .mypy_cache .ruff_cache .pytest_cache

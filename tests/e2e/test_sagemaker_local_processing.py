@@ -108,6 +108,16 @@ def test_a_failure_names_the_exit_code_and_keeps_what_was_said(local_sagemaker: 
     assert told["ExitMessage"] == "no data"
 
 
+def test_only_of_a_failed_job_its_folders_stay_until_it_is_deleted(local_sagemaker: Any) -> None:
+    home = local_sagemaker.service.home / "jobs" / "ProcessingJob"
+    _run("well", "print(1)")
+    wait_for(lambda: not (home / "well" / "hosts").exists())
+    _run("ill", "open('/opt/ml/output/trace', 'w').write('why'); raise SystemExit(1)")
+    assert [path.read_text() for path in (home / "ill").rglob("trace")] == ["why"]
+    client().delete_processing_job(ProcessingJobName="ill")
+    assert not (home / "ill").exists()
+
+
 def test_a_path_outside_opt_ml_is_a_mount_of_its_own(local_sagemaker: Any) -> None:
     if local_sagemaker.service.executor.name == "processes":
         return

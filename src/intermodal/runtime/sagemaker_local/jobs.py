@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -72,6 +73,7 @@ class Job(ABC):
 
     kind: ClassVar[str]  # as in the operations: "TrainingJob"
     arn_part: ClassVar[str]  # "training-job"
+    scratch: ClassVar[tuple[str, ...]] = ()  # folders of its own that are removed when it has ended well
     exists: ClassVar[str] = ""  # what is said of a name that is taken
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -221,6 +223,13 @@ class Job(ABC):
             self.finish(_FAILED, f"ClientError: {error.message}", *self._failed())
         except Exception as error:  # whatever it is, the job must not stay InProgress
             self.finish(_FAILED, f"InternalServerError: {type(error).__name__}: {error}", *self._failed())
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what its hosts had on this machine; of a job that failed it stays, to be looked at."""
+        if self.record.status != _FAILED:
+            for part in self.scratch:
+                shutil.rmtree(self.folder / part, ignore_errors=True)
 
     def _failed(self) -> tuple[str, ...]:
         return (_FAILED,) if self.record.secondary else ()
@@ -287,8 +296,6 @@ class Jobs:
 
     def remove(self, kind: type[Job], name: str) -> None:
         """Forget a job that has ended, and its folder."""
-        import shutil
-
         with self._lock:
             job = self._jobs.pop((kind.kind, name))
         shutil.rmtree(job.folder, ignore_errors=True)

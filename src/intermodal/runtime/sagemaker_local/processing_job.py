@@ -30,6 +30,7 @@ class ProcessingJob(Job):
 
     kind = "ProcessingJob"
     arn_part = "processing-job"
+    scratch = ("hosts",)
 
     def describe(self) -> dict[str, Any]:
         """See `Job.describe`."""

@@ -42,6 +42,7 @@ class TrainingJob(Job):
 
     kind = "TrainingJob"
     arn_part = "training-job"
+    scratch = ("hosts", "model", "data")
 
     def __init__(self, service: Service, record: JobRecord) -> None:
         super().__init__(service, record)
