@@ -14,3 +14,8 @@ def adding(seed: int, marks: str = "", seconds: float = 0.0):
 @dsl.pipeline(name="counting")
 def counting(seed: int, marks: str = "", seconds: float = 0.0):
     component("sagemaker_steps:count")(seed=seed, marks=marks, seconds=seconds)
+
+
+@dsl.pipeline(name="telling")
+def telling(word: str = ""):
+    component("managed_steps:tell")(word=word)

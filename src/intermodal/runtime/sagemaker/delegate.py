@@ -1,7 +1,8 @@
 """A task that was started here and is done on SageMaker: by a pod of Kubeflow, say, which follows the job to its end.
 
 The pod is told by its environment: `INTERMODAL_ON=sagemaker`. A pod that is evicted stops its job; one that
-is killed leaves it, and the pod that Kubeflow starts in its place adopts it.
+is killed leaves it, and the pod that Kubeflow starts in its place adopts it. A managed step's own function
+follows what the service does, in the pod itself.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of
 from intermodal.runtime.local.launch import InProcess, Launch
 from intermodal.runtime.outcome import CANCELLED, FAILED, Outcome, write_atomically
-from intermodal.runtime.placing import placed_launcher
+from intermodal.runtime.placing import ENGINE_VARIABLE, placed_launcher
 from intermodal.runtime.record import RunRecord
 from intermodal.runtime.tail import Tail
-from intermodal.runtime.task import Task, look_up, serve
+from intermodal.runtime.task import Task, look_up, run_task, serve
 
 ON_VARIABLE = "INTERMODAL_ON"
 
@@ -37,6 +38,8 @@ def run_delegated(task: Task) -> Outcome:
     Returns:
         How it ended; the same is in `context.outcome`. No error escapes.
     """
+    if spec_of(task.function).needs.job == "managed":
+        return _followed_here(task)
     began = time.monotonic()
     try:
         outcome = _hit_or_launch(task, began)
@@ -46,6 +49,13 @@ def run_delegated(task: Task) -> Outcome:
         outcome = Outcome(state, seconds=round(time.monotonic() - began, 3), error=failure.to_json())
     outcome.save(task.context.outcome)
     return outcome
+
+
+def _followed_here(task: Task) -> Outcome:
+    """Run a managed step's function in this process, told which service does the work and for whom."""
+    context = replace(task.context, engine=os.environ[ON_VARIABLE])
+    os.environ.update({ENGINE_VARIABLE: context.engine, **context.to_environment()})
+    return run_task(replace(task, context=context))
 
 
 def _hit_or_launch(task: Task, began: float) -> Outcome:
