@@ -156,10 +156,15 @@ def in_order(text: str) -> str:
     """
     head, key, rest = text.partition("\ncomponents:\n")
     lines = [line if line.startswith("#") else f"#    {line}" for line in head.split("\n")]
-    comment = _DEFAULT.sub(
-        lambda found: f"{found[1]}{dict(sorted(ast.literal_eval(found[2]).items()))}", "\n".join(lines)
-    )
+    comment = _DEFAULT.sub(lambda found: f"{found[1]}{sorted_keys(ast.literal_eval(found[2]))}", "\n".join(lines))
     return f"{comment}{key}{rest}" if head.startswith("#") and key else text
+
+
+def sorted_keys(value: Any) -> Any:
+    """A value in which every mapping has its keys in order, all the way down."""
+    if isinstance(value, dict):
+        return {name: sorted_keys(value[name]) for name in sorted(value)}
+    return [sorted_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def _image(image: str, images: dict[str, str]) -> str:

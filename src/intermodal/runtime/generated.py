@@ -147,7 +147,7 @@ def _text(value: Any) -> Any:
     import json
 
     if isinstance(value, bool | list | dict):
-        return json.dumps(value)
+        return json.dumps(value, sort_keys=True)  # a mapping comes as protobuf happens to hold it
     return "" if value is None else value
 
 
