@@ -15,6 +15,7 @@ from kfp.dsl import HTML, Dataset, Markdown, Metrics, Model
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import load_settings
 from intermodal.steps.baseline import baseline
+from intermodal.steps.batch_predict import batch_predict
 from intermodal.steps.deploy import deploy
 from intermodal.steps.transform import transform
 from tiny_models import save_features, save_tokenizer
@@ -84,6 +85,15 @@ def call_transform(folder: Path, model: Model, reviews: Dataset, **parameters: A
     folder.mkdir(parents=True)
     made: dict[str, Any] = {name: kind(name=name, uri=str(folder / name), metadata={}) for name, kind in kinds.items()}
     transform(model, reviews, **made, **parameters)
+    return made["predictions"]
+
+
+def call_batch_predict(folder: Path, model: Model, reviews: Dataset) -> Dataset:
+    """Call `batch_predict`; its predictions."""
+    kinds = {"predictions": Dataset, "report": HTML, "notes": Markdown, "metrics": Metrics}
+    folder.mkdir(parents=True)
+    made: dict[str, Any] = {name: kind(name=name, uri=str(folder / name), metadata={}) for name, kind in kinds.items()}
+    batch_predict(reviews, **made, model=model)
     return made["predictions"]
 
 

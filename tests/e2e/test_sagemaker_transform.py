@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from kfp.dsl import Dataset, Model
 
-from hosted import call_transform, configure, servers_below, train, write_reviews
+from hosted import call_batch_predict, call_transform, configure, servers_below, train, write_reviews
 from intermodal.errors import StepFailed
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from local_sagemaker import (  # noqa: F401
@@ -179,6 +179,9 @@ def test_a_transform_job_writes_the_table_that_the_model_itself_writes(
     monkeypatch.delenv("INTERMODAL_ENGINE")
     here = call_transform(tmp_path / "here", model, given)
     assert "transform_job" not in here.metadata
+    plain = call_batch_predict(tmp_path / "plain", model, given)
+    written = [(Path(item.path) / "part-00000.parquet").read_bytes() for item in (plain, here)]
+    assert written[0] == written[1]
     tables = [pq.read_table(Path(item.path) / "part-00000.parquet") for item in (here, there)]
     assert tables[0].schema == tables[1].schema
     assert tables[0].drop_columns(PARTS).equals(tables[1].drop_columns(PARTS))
