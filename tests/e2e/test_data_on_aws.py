@@ -278,6 +278,29 @@ def test_definitions_written_for_athena_make_tables_that_athena_reads(athena: At
     assert glue.find_table("intermodal", "words", athena.settings) is None
 
 
+def test_quoted_and_typed_text_is_read_as_hives_serialisers_read_it(athena: Athena) -> None:
+    put("quoted/a.csv", 'a,b\n"1, 2","say \\"so\\""\n')
+    put("typed/a.txt", "5|1.5|2015-08-31|true\nfive|x|31.8.2015|\\N\n")
+    quoted = "'org.apache.hadoop.hive.serde2.OpenCSVSerde' WITH SERDEPROPERTIES ('separatorChar' = ',')"
+    header = "TBLPROPERTIES ('skip.header.line.count' = '1')"
+    asked(
+        athena,
+        f"CREATE EXTERNAL TABLE quoted (a string, b string) ROW FORMAT SERDE {quoted} "
+        f"LOCATION 's3://{BUCKET}/quoted/' {header}",
+    )
+    asked(
+        athena,
+        "CREATE EXTERNAL TABLE typed (n int, x double, d date, t boolean) "
+        f"ROW FORMAT DELIMITED FIELDS TERMINATED BY '|' LOCATION 's3://{BUCKET}/typed/'",
+    )
+    assert asked(athena, "SELECT * FROM quoted") == [{"a": "1, 2", "b": 'say "so"'}]
+    first, second = asked(athena, "SELECT n, x, CAST(d AS varchar) AS d, t FROM typed ORDER BY n")
+    assert first == {"n": 5, "x": 1.5, "d": "2015-08-31", "t": True}
+    assert set(second.values()) == {None}
+    names = [row["name"] for row in asked(athena, "SHOW TABLES")]
+    assert names == ["quoted", "typed"]
+
+
 def test_what_a_ctas_wrote_can_be_added_to_forgotten_and_found_again(athena: Athena) -> None:
     made = Table("intermodal", "made", "", (), PARQUET, (Column("p"),))
     asked(athena, create_table_as(made, "SELECT 1 AS a, DATE '2015-08-31' AS d, 'x/y' AS p"))

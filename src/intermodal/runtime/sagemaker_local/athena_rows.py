@@ -108,7 +108,8 @@ def _double(value: float) -> str:
 
 def csv_of(names: list[str], rows: list[list[str | None]]) -> bytes:
     """The result file: everything quoted, NULL as nothing at all."""
-    lines = [",".join(_quoted(value) for value in row) for row in [list(names), *rows]]
+    every: list[list[str | None]] = [[*names], *rows]
+    lines = [",".join(map(_quoted, row)) for row in every]
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -221,16 +221,10 @@ def _unescaped(line: str, delimiter: str, escape: str) -> list[str]:
 def _quoted(line: str, options: dict[str, str]) -> list[str | None]:
     import csv
 
-    return next(  # type: ignore[return-value]
-        csv.reader(
-            [line],
-            delimiter=options.get("separatorChar", ","),
-            quotechar=options.get("quoteChar", '"'),
-            escapechar=options.get("escapeChar", "\\"),
-            doublequote=False,
-        ),
-        [],
-    )
+    quote, escape = options.get("quoteChar", '"'), options.get("escapeChar", "\\")
+    delimiter = options.get("separatorChar", ",")
+    found = csv.reader([line], delimiter=delimiter, quotechar=quote, escapechar=escape, doublequote=False)
+    return [field for fields in found for field in fields]
 
 
 _SERDES = {"LazySimpleSerDe": _lazy, "OpenCSVSerde": _quoted}
