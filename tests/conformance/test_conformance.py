@@ -16,6 +16,7 @@ from intermodal.core.config import load_settings
 from intermodal.errors import StepFailed
 from intermodal.runtime.base import Runtime
 from intermodal.runtime.record import RunRecord, TaskRecord
+from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from kubeflow import OpenFake
 
 BY_NAME = {case.name: case for case in CASES}
@@ -44,6 +45,12 @@ def test_this_machine(local: Place, name: str):
 @pytest.mark.parametrize("name", BY_NAME)
 def test_kubeflow(on_kubeflow: Place, name: str):
     assert run_case(BY_NAME[name], on_kubeflow).differences == ()
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_sagemaker(sagemaker: LocalSageMaker, name: str):
+    Path("intermodal.toml").write_text("[sagemaker]\npoll = 0.2\n")
+    assert run_case(BY_NAME[name], place_for("sagemaker", load_settings())).differences == ()
 
 
 @pytest.mark.parametrize("name", BY_NAME)

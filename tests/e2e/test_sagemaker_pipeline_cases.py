@@ -24,12 +24,12 @@ numbers, merge, double, add = (component(item) for item in (steps.numbers, steps
 
 
 @dsl.pipeline(name="static-loop")
-def loop(token: str):
+def loop(mark: str):
     with dsl.ParallelFor([1, 2, 3]) as item:
-        made = numbers(n=item, token=token)
-        twice = double(value=item, token=token)
-    merge(parts=dsl.Collected(made.outputs["data"]), token=token)
-    add(values=dsl.Collected(twice.output), token=token)
+        made = numbers(n=item, mark=mark)
+        twice = double(value=item, mark=mark)
+    merge(parts=dsl.Collected(made.outputs["data"]), mark=mark)
+    add(values=dsl.Collected(twice.output), mark=mark)
 """
 
 
@@ -37,7 +37,7 @@ def run(folder: Path, reference: str, arguments: dict[str, Any], expect: int) ->
     """Compile, upsert, start and follow a pipeline."""
     words = [
         word
-        for name, value in {"token": "", **arguments}.items()
+        for name, value in {"mark": "", **arguments}.items()
         for word in ("-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}")
     ]
     command = ["compile", reference, "--to", "sagemaker-pipeline", "--upsert", "--start", "--json", *words]

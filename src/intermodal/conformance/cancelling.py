@@ -23,13 +23,13 @@ _PATIENCE = 300.0  # seconds until a runtime that starts or stops nothing is giv
 _SILENCE = 3.0  # seconds without a mark after which a task counts as stopped
 
 
-def cancelled(case: Case, place: Place, token: str) -> tuple[RunRecord | None, list[str]]:
+def cancelled(case: Case, place: Place, mark: str) -> tuple[RunRecord | None, list[str]]:
     """Start a run, wait until its first task works, and send its process SIGTERM.
 
     Args:
         case: The case.
         place: Where.
-        token: Mark of this run.
+        mark: Mark of this run.
 
     Returns:
         The record, and what went otherwise than it must.
@@ -37,10 +37,10 @@ def cancelled(case: Case, place: Place, token: str) -> tuple[RunRecord | None, l
     store = open_store(place.open().store)
 
     def beat() -> bytes | None:
-        return store.read(f"{PREFIX}/{token}/beat")
+        return store.read(f"{PREFIX}/{mark}/beat")
 
     process = subprocess.Popen(
-        _command(case, place, token), env=_environment(place), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        _command(case, place, mark), env=_environment(place), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     with process:
         if not _until(lambda: beat() is not None or process.poll() is not None) or process.poll() is not None:
@@ -58,12 +58,12 @@ def cancelled(case: Case, place: Place, token: str) -> tuple[RunRecord | None, l
     time.sleep(_SILENCE)
     if beat() != last:
         differences.append("a task still works after its run was stopped")
-    found = [record for record in list_records(place.settings.runs) if record.arguments.get("token") == token]
+    found = [record for record in list_records(place.settings.runs) if record.arguments.get("mark") == mark]
     return (found[0] if found else None), differences + ([] if found else ["the run left no record"])
 
 
-def _command(case: Case, place: Place, token: str) -> list[str]:
-    words = [sys.executable, "-m", "intermodal", "run", case.reference, "--on", place.runtime, "-p", f"token={token}"]
+def _command(case: Case, place: Place, mark: str) -> list[str]:
+    words = [sys.executable, "-m", "intermodal", "run", case.reference, "--on", place.runtime, "-p", f"mark={mark}"]
     words += ["--on-interrupt", "cancel", *(["--containers"] if place.mode == "container" else [])]
     return [*words, *(["--allow-mutable-tags"] if place.allow_mutable_tags else [])]
 

@@ -44,7 +44,7 @@ class Case:
         name: The case.
         pipeline: Its name in `pipelines.py`.
         about: What it shows, in a line.
-        arguments: Pipeline arguments besides the token.
+        arguments: Pipeline arguments besides the mark.
         state: The run's state.
         tasks: Task → how it must end; several for the iterations of a loop, in any order.
         exit_code: The run's exit code.

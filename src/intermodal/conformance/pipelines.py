@@ -12,80 +12,80 @@ closing, kinds, shout = component(steps.closing), component(steps.kinds), compon
 
 
 @dsl.pipeline(name="conformance-linear")
-def linear(token: str, n: int = 10) -> None:
+def linear(mark: str, n: int = 10) -> None:
     """A file, a directory, a number."""
-    parts = spread(data=numbers(n=n, token=token).outputs["data"], token=token)
-    total(parts=parts.outputs["parts"], token=token)
+    parts = spread(data=numbers(n=n, mark=mark).outputs["data"], mark=mark)
+    total(parts=parts.outputs["parts"], mark=mark)
 
 
 @dsl.pipeline(name="conformance-branch")
-def branch(token: str, n: int = 3) -> None:
+def branch(mark: str, n: int = 3) -> None:
     """If, Elif and Else over a value, and what follows the branch that ran."""
-    value = double(value=n, token=token).output
+    value = double(value=n, mark=mark).output
     with dsl.If(value > 10):
-        many = say(text="many", token=token)
+        many = say(text="many", mark=mark)
     with dsl.Elif(value > 4):
-        some = say(text="some", token=token)
+        some = say(text="some", mark=mark)
     with dsl.Else():
-        few = say(text="few", token=token)
-    shout(text=dsl.OneOf(many.output, some.output, few.output), token=token)
+        few = say(text="few", mark=mark)
+    shout(text=dsl.OneOf(many.output, some.output, few.output), mark=mark)
 
 
 @dsl.pipeline(name="conformance-loop")
-def loop(token: str, items: list[int] = [1, 2, 3]) -> None:  # noqa: B006  kfp's way to give a default
+def loop(mark: str, items: list[int] = [1, 2, 3]) -> None:  # noqa: B006  kfp's way to give a default
     """A loop, its artifacts and values collected."""
     with dsl.ParallelFor(items) as item:
-        made = numbers(n=item, token=token)
-        twice = double(value=item, token=token)
-    merge(parts=dsl.Collected(made.outputs["data"]), token=token)
-    add(values=dsl.Collected(twice.output), token=token)
+        made = numbers(n=item, mark=mark)
+        twice = double(value=item, mark=mark)
+    merge(parts=dsl.Collected(made.outputs["data"]), mark=mark)
+    add(values=dsl.Collected(twice.output), mark=mark)
 
 
 @dsl.pipeline(name="conformance-part")
-def part(token: str, n: int) -> int:
+def part(mark: str, n: int) -> int:
     """A part of other pipelines."""
-    return total(parts=numbers(n=n, token=token).outputs["data"], token=token).outputs["Output"]
+    return total(parts=numbers(n=n, mark=mark).outputs["data"], mark=mark).outputs["Output"]
 
 
 @dsl.pipeline(name="conformance-nested")
-def nested(token: str) -> None:
+def nested(mark: str) -> None:
     """The same part twice."""
-    add(values=[part(n=4, token=token).output, part(n=6, token=token).output], token=token)
+    add(values=[part(n=4, mark=mark).output, part(n=6, mark=mark).output], mark=mark)
 
 
 @dsl.pipeline(name="conformance-exit-handler")
-def exit_handler(token: str, wrong: bool = False) -> None:
+def exit_handler(mark: str, wrong: bool = False) -> None:
     """A task that runs at the end, whatever happened."""
-    with dsl.ExitHandler(closing(token=token)):
-        said = say(text="inside", token=token)
+    with dsl.ExitHandler(closing(mark=mark)):
+        said = say(text="inside", mark=mark)
         with dsl.If(wrong == True):  # noqa: E712  an expression for Kubeflow, not for Python
-            reject(token=token).after(said)
+            reject(mark=mark).after(said)
 
 
 @dsl.pipeline(name="conformance-failure")
-def failure(token: str) -> None:
+def failure(mark: str) -> None:
     """A task fails; what it does not concern runs, what waits for it does not."""
-    before = say(text="before", token=token)
-    failed = reject(token=token).after(before)
-    say(text="never", token=token).after(failed)
+    before = say(text="before", mark=mark)
+    failed = reject(mark=mark).after(before)
+    say(text="never", mark=mark).after(failed)
 
 
 @dsl.pipeline(name="conformance-retry")
-def retry(token: str, failures: int = 2) -> None:
+def retry(mark: str, failures: int = 2) -> None:
     """A task that is tried three times."""
-    flaky(token=token, failures=failures).set_retry(num_retries=2, backoff_duration="0s")
+    flaky(mark=mark, failures=failures).set_retry(num_retries=2, backoff_duration="0s")
 
 
 @dsl.pipeline(name="conformance-cancel")
-def cancel(token: str, seconds: float = 120.0) -> None:
+def cancel(mark: str, seconds: float = 120.0) -> None:
     """A task that takes long, and one after it."""
-    waited = wait(token=token, seconds=seconds)
-    say(text="never", token=token).after(waited)
+    waited = wait(mark=mark, seconds=seconds)
+    say(text="never", mark=mark).after(waited)
 
 
 @dsl.pipeline(name="conformance-types")
 def types(
-    token: str,
+    mark: str,
     text: str = 'it\'s "ünïcode" $HOME {{x}}\nnext',
     number: int = 9007199254740991,
     share: float = 0.1,
@@ -94,4 +94,4 @@ def types(
     options: dict[str, float] = {"b": 2.5, "a": 1.0},  # noqa: B006
 ) -> None:
     """A parameter of every type."""
-    kinds(text=text, number=number, share=share, flag=flag, items=items, options=options, token=token)
+    kinds(text=text, number=number, share=share, flag=flag, items=items, options=options, mark=mark)

@@ -1,6 +1,6 @@
 """Steps of the conformance cases: small, deterministic, and the same in a process, a container and a pod.
 
-`token` is different in every suite run, so nothing is remembered from an earlier one; it is in no output.
+`mark` is different in every suite run, so nothing is remembered from an earlier one; it is in no output.
 """
 
 import json
@@ -19,27 +19,27 @@ _BEAT_SECONDS = 0.2
 
 
 @step()
-def numbers(data: Output[Dataset], n: int = 10, token: str = "") -> None:
+def numbers(data: Output[Dataset], n: int = 10, mark: str = "") -> None:
     """Write the numbers below n, one a line, as one file.
 
     Args:
         data: The numbers.
         n: How many.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
     """
     Path(data.path).write_text("".join(f"{number}\n" for number in range(n)))
     data.metadata["rows"] = n
 
 
 @step()
-def spread(data: Input[Dataset], parts: Output[Dataset], files: int = 3, token: str = "") -> None:
+def spread(data: Input[Dataset], parts: Output[Dataset], files: int = 3, mark: str = "") -> None:
     """Deal lines out into several files of a directory.
 
     Args:
         data: The lines.
         parts: A directory of files.
         files: How many.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
     """
     lines = Path(data.path).read_text().splitlines()
     for number in range(files):
@@ -49,13 +49,13 @@ def spread(data: Input[Dataset], parts: Output[Dataset], files: int = 3, token: 
 
 
 @step()
-def total(parts: Input[Dataset], metrics: Output[Metrics], token: str = "") -> int:
+def total(parts: Input[Dataset], metrics: Output[Metrics], mark: str = "") -> int:
     """Add up every number in a file or a directory.
 
     Args:
         parts: The numbers.
         metrics: The sum.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
 
     Returns:
         The sum.
@@ -68,13 +68,13 @@ def total(parts: Input[Dataset], metrics: Output[Metrics], token: str = "") -> i
 
 
 @step()
-def merge(parts: Input[list[Dataset]], merged: Output[Dataset], token: str = "") -> int:
+def merge(parts: Input[list[Dataset]], merged: Output[Dataset], mark: str = "") -> int:
     """Put several files into one, sorted.
 
     Args:
         parts: The files.
         merged: All their lines.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
 
     Returns:
         How many files there were.
@@ -85,66 +85,66 @@ def merge(parts: Input[list[Dataset]], merged: Output[Dataset], token: str = "")
 
 
 @step()
-def double(value: int, token: str = "") -> int:
+def double(value: int, mark: str = "") -> int:
     """Twice the value.
 
     Args:
         value: A number.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
     """
     return 2 * value
 
 
 @step()
-def add(values: list[int], token: str = "") -> int:
+def add(values: list[int], mark: str = "") -> int:
     """The sum of a list.
 
     Args:
         values: The list.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
     """
     return sum(values)
 
 
 @step()
-def say(text: str, token: str = "") -> str:
+def say(text: str, mark: str = "") -> str:
     """Print and return a text.
 
     Args:
         text: The text.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
     """
     print(text)
     return text
 
 
 @step()
-def shout(text: str, token: str = "") -> str:
+def shout(text: str, mark: str = "") -> str:
     """A text in capitals.
 
     Args:
         text: The text.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
     """
     return text.upper()
 
 
 @step()
-def reject(token: str = "") -> str:
+def reject(mark: str = "") -> str:
     """Refuse the data.
 
     Args:
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
     """
-    raise DataRejected("the data is refused on purpose", seen=token, expected="nothing", next_step="nothing")
+    raise DataRejected("the data is refused on purpose", seen=mark, expected="nothing", next_step="nothing")
 
 
 @step()
-def flaky(token: str, failures: int) -> int:
+def flaky(mark: str, failures: int) -> int:
     """Fail the first times; attempts are counted in the store, where every runtime sees them.
 
     Args:
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
         failures: How many attempts fail.
 
     Returns:
@@ -152,7 +152,7 @@ def flaky(token: str, failures: int) -> int:
     """
     store = open_store(os.environ["INTERMODAL_STORE"])
     attempt = 0
-    while not store.write(f"{PREFIX}/{token}/attempt-{attempt}", b"", only_if_absent=True):
+    while not store.write(f"{PREFIX}/{mark}/attempt-{attempt}", b"", only_if_absent=True):
         attempt += 1
     if attempt < failures:
         raise OSError(f"attempt {attempt} fails on purpose")
@@ -160,11 +160,11 @@ def flaky(token: str, failures: int) -> int:
 
 
 @step()
-def wait(token: str, seconds: float = 120.0) -> float:
+def wait(mark: str, seconds: float = 120.0) -> float:
     """Leave a mark in the store again and again, so that others see whether it still runs.
 
     Args:
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
         seconds: For how long, unless it is stopped.
 
     Returns:
@@ -173,18 +173,18 @@ def wait(token: str, seconds: float = 120.0) -> float:
     store = open_store(os.environ["INTERMODAL_STORE"])
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        store.write(f"{PREFIX}/{token}/beat", str(time.time()).encode())
+        store.write(f"{PREFIX}/{mark}/beat", str(time.time()).encode())
         time.sleep(_BEAT_SECONDS)
     return seconds
 
 
 @step()
-def closing(status: PipelineTaskFinalStatus, token: str = "") -> str:
+def closing(status: PipelineTaskFinalStatus, mark: str = "") -> str:
     """Say how the tasks that it closes ended.
 
     Args:
         status: Filled in by Kubeflow.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
 
     Returns:
         Their state.
@@ -200,7 +200,7 @@ def kinds(
     flag: bool,
     items: list[int],
     options: dict[str, float],
-    token: str = "",
+    mark: str = "",
 ) -> str:
     """Say exactly what arrived, types included.
 
@@ -211,7 +211,7 @@ def kinds(
         flag: True or false.
         items: A list.
         options: A mapping.
-        token: Mark of the suite run.
+        mark: Mark of the suite run.
 
     Returns:
         All of it as JSON.

@@ -53,11 +53,11 @@ class Place:
         """
         return open_runtime(self.runtime, self.settings)
 
-    def request(self, case: Case, token: str) -> RunRequest:
+    def request(self, case: Case, mark: str) -> RunRequest:
         """What is run for a case."""
         return RunRequest(
             load_pipeline(case.reference),
-            {"token": token, **case.arguments},
+            {"mark": mark, **case.arguments},
             mode=self.mode,
             allow_mutable_tags=self.allow_mutable_tags,
             on_interrupt="cancel",
@@ -112,10 +112,10 @@ def run_case(case: Case, place: Place) -> Result:
     Returns:
         How it went; what a runtime raises is a difference, too.
     """
-    began, token = time.monotonic(), secrets.token_hex(6)
+    began, mark = time.monotonic(), secrets.token_hex(6)
     records: list[RunRecord] = []
     try:
-        differences = list(_run(case, place, token, records))
+        differences = list(_run(case, place, mark, records))
     except IntermodalError as error:
         differences = [f"the runtime raised {type(error).__name__}: {error.headline} ({error.seen})"]
     except Exception as error:  # somebody else's runtime raises what it likes; the other cases still count
@@ -124,17 +124,17 @@ def run_case(case: Case, place: Place) -> Result:
     return Result(case.name, case.about, tuple(differences), round(time.monotonic() - began, 1), runs)
 
 
-def _run(case: Case, place: Place, token: str, records: list[RunRecord]) -> Iterator[str]:
+def _run(case: Case, place: Place, mark: str, records: list[RunRecord]) -> Iterator[str]:
     if case.cancel:
-        record, differences = cancelled(case, place, token)
+        record, differences = cancelled(case, place, mark)
         yield from differences
         records += [record] if record is not None else []
     else:
-        records.append(place.open().run(place.request(case, token), Observer()))
+        records.append(place.open().run(place.request(case, mark), Observer()))
     for record in records:
         yield from compare(case, record)
     if case.again:
-        records.append(place.open().run(place.request(case, token), Observer()))
+        records.append(place.open().run(place.request(case, mark), Observer()))
         yield from (f"second run: {text}" for text in compare(remembered(case), records[-1]))
 
 
