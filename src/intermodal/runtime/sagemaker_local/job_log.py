@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from intermodal.runtime.sagemaker_local.jobs import Job
@@ -21,9 +22,10 @@ class JobLog:
     def __init__(self, service: Service, group: str, job: Job) -> None:
         self._service, self._group, self._job = service, group, job
         self._number = int(time.time() * 1000)
-        self._lost = service.faults.of_job("lost-logs", job.name) is not None
+        fault = service.faults.of_job("lost-logs", job.name)
+        self._lost_from = time.monotonic() + fault.seconds if fault is not None else math.inf
 
     def write(self, host: str, line: str) -> None:
         """Add a line of a host; lost when a fault says so."""
-        if not self._lost:
+        if time.monotonic() < self._lost_from:
             write_line(self._service, self._group, f"{self._job.name}/{host}-{self._number}", line)
