@@ -41,8 +41,9 @@ class SageMakerRuntime(LocalRuntime):
 
     @property
     def store(self) -> str:
-        """See `Runtime.store`."""
+        """See `Runtime.store`; whoever asks is about to read it, so its bucket is there from now on."""
         self._locate()
+        require_bucket(self.settings.store, self.sagemaker)
         return self.settings.store
 
     def _locate(self) -> None:
