@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from intermodal.aws.archives import archive_uri
+from intermodal.aws.job_parts import job_tags
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.settings import JobSettings
-from intermodal.aws.tags import own_tags
 from intermodal.errors import UsageError
 
 CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
@@ -136,9 +136,17 @@ def deployment_of(plan: TaskPlan) -> Deployment:
             tuple(str(name) for name in given["rollback_alarms"] or ()),
         ),
         job=plan.job,
-        tags=plan.settings.tags
-        | own_tags(run_id=plan.run_id, pipeline=plan.pipeline, task=plan.task, step=plan.spec.name),
+        tags=plan_tags(plan),
     )
+
+
+def plan_tags(plan: TaskPlan) -> dict[str, str]:
+    """The tags of what a task makes.
+
+    Raises:
+        UsageError: The settings give too many, a secret, or one that AWS keeps for itself.
+    """
+    return {item["Key"]: item["Value"] for item in job_tags(plan)}
 
 
 def _variants(plan: TaskPlan) -> tuple[Variant, ...]:

@@ -14,6 +14,7 @@ from intermodal.aws.archives import model_data
 from intermodal.aws.deployment import ROLLOUTS, Deployment, Rollout, Variant, deployment_of
 from intermodal.aws.names import job_name
 from intermodal.aws.request import Request, TaskPlan
+from intermodal.aws.secrets import check_no_secrets
 from intermodal.aws.settings import JobSettings
 from intermodal.aws.tags import tag_list
 from intermodal.errors import UsageError
@@ -51,12 +52,23 @@ def render_deployment(deployment: Deployment, task: str = "") -> list[Request]:
 
 def model_request(deployment: Deployment, variant: Variant, task: str = "") -> Request:
     """`CreateModel` of one variant."""
-    container = {
-        "Image": deployment.image,
-        "Environment": SERVE_VARIABLES | deployment.job.env,
-        **model_data(variant.model_uri),
-    }
+    container = serving_container(deployment.image, variant.model_uri, deployment.job)
     return create_model(container, deployment.role, deployment.job, deployment.tags, variant.name, task)
+
+
+def serving_container(image: str, model_uri: str, job: JobSettings) -> dict[str, Any]:
+    """The definition of a container that serves a model.
+
+    Args:
+        image: Its image.
+        model_uri: A `model.tar.gz`, or a prefix with the model's files.
+        job: Whose variables it gets.
+
+    Raises:
+        UsageError: A variable holds a secret, which everybody who describes the model would read.
+    """
+    check_no_secrets(job.env, "variable sagemaker.env")
+    return {"Image": image, "Environment": SERVE_VARIABLES | job.env, **model_data(model_uri)}
 
 
 def create_model(

@@ -13,10 +13,11 @@ from typing import Any
 
 from intermodal.aws.archives import archive_uri, mark
 from intermodal.aws.calls import Calls, Refused
-from intermodal.aws.endpoints import SERVE_VARIABLES
+from intermodal.aws.deployment import plan_tags
+from intermodal.aws.endpoints import serving_container
 from intermodal.aws.request import Request, TaskPlan
 from intermodal.aws.service_model import check_request
-from intermodal.aws.tags import own_tags, tag_list
+from intermodal.aws.tags import RUN, TASK, tag_list
 from intermodal.errors import UsageError
 
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
@@ -61,7 +62,7 @@ def render_package(plan: TaskPlan, told: Told) -> list[Request]:
         UsageError: A parameter is wrong.
     """
     group = str(plan.parameters["group"])
-    tags = plan.settings.tags | own_tags(run_id="", pipeline=plan.pipeline, step=plan.spec.name)
+    tags = {name: value for name, value in plan_tags(plan).items() if name not in (RUN, TASK)}  # it outlives both
     made = {
         "ModelPackageGroupName": group,
         "ModelPackageGroupDescription": "Models that intermodal registered",
@@ -140,11 +141,7 @@ def _registered(calls: Calls, version: Request) -> str:
 
 def _version(plan: TaskPlan, group: str, told: Told) -> dict[str, Any]:
     given = plan.parameters
-    container = {
-        "Image": plan.image,
-        "ModelDataUrl": archive_uri(plan.place.store, plan.inputs["model"][0]),
-        "Environment": SERVE_VARIABLES | plan.job.env,
-    }
+    container = serving_container(plan.image, archive_uri(plan.place.store, plan.inputs["model"][0]), plan.job)
     specification = {
         "Containers": [container],
         "SupportedContentTypes": list(CONTENT_TYPES),

@@ -8,6 +8,7 @@ from typing import Any
 
 from intermodal.aws.names import JOB_LIMIT, job_name
 from intermodal.aws.request import Request
+from intermodal.aws.secrets import check_no_secrets
 from intermodal.aws.settings import JobSettings
 from intermodal.aws.tags import tag_list
 from intermodal.errors import UsageError
@@ -99,6 +100,7 @@ def _definition(monitor: Monitor) -> dict[str, Any]:
         "S3InputMode": "File",
         "S3DataDistributionType": "FullyReplicated",
     }
+    check_no_secrets(job.env, "variable sagemaker.env")
     made: dict[str, Any] = {
         "MonitoringInputs": [{"EndpointInput": captured}],
         "MonitoringOutputConfig": {"MonitoringOutputs": [{"S3Output": output}]},

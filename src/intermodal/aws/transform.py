@@ -10,12 +10,13 @@ import hashlib
 import json
 from typing import Any
 
-from intermodal.aws.archives import archive_uri, mark, model_data
-from intermodal.aws.endpoints import SERVE_VARIABLES, create_model
+from intermodal.aws.archives import archive_uri, mark
+from intermodal.aws.deployment import plan_tags
+from intermodal.aws.endpoints import create_model, serving_container
 from intermodal.aws.job_kinds import REQUEST_VARIABLE
 from intermodal.aws.names import job_name
 from intermodal.aws.request import Request, TaskPlan
-from intermodal.aws.tags import own_tags, tag_list
+from intermodal.aws.tags import tag_list
 from intermodal.errors import UsageError
 
 LINES = "application/jsonlines"
@@ -33,15 +34,8 @@ def render(plan: TaskPlan) -> list[Request]:
     Raises:
         UsageError: A parameter is wrong.
     """
-    tags = plan.settings.tags | own_tags(
-        run_id=plan.run_id, pipeline=plan.pipeline, task=plan.task, step=plan.spec.name
-    )
-    model = plan.inputs["model"][0]
-    container = {
-        "Image": plan.image,
-        "Environment": SERVE_VARIABLES | plan.job.env,
-        **model_data(archive_uri(plan.place.store, model)),
-    }
+    tags, model = plan_tags(plan), plan.inputs["model"][0]
+    container = serving_container(plan.image, archive_uri(plan.place.store, model), plan.job)
     made = create_model(container, plan.place.role, plan.job, tags, "transform", plan.task)
     return [made, _job(plan, made.parameters["ModelName"], tags)]
 

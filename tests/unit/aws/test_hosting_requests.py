@@ -254,3 +254,14 @@ def test_a_deployment_is_a_value_that_can_be_made_by_hand():
     variants = (Variant("a", "s3://b/a.tar.gz", 3), Variant("b", "s3://b/b.tar.gz", 1))
     made = valid(render_deployment(Deployment("by-hand", variants, "image", PLACE.role)))
     assert len(made["CreateEndpointConfig"]["ProductionVariants"]) == 2
+
+
+@pytest.mark.parametrize("step", ["deploy", "transform", "package_model"])
+def test_no_secret_reaches_a_model_that_everybody_can_describe(step: str):
+    inputs = {"model": MODEL, "reviews": OTHER} if step == "transform" else {"model": MODEL}
+    with pytest.raises(UsageError) as caught:
+        render_task(plan_of(step, inputs, JobSettings(env={"HF_TOKEN": "c4n4ry-5tr1ng"})))
+    assert "c4n4ry" not in str(caught.value)
+    with pytest.raises(UsageError):
+        plan = plan_of(step, inputs)
+        render_task(replace(plan, settings=replace(plan.settings, tags={"db_password": "c4n4ry-5tr1ng"})))
