@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intermodal.errors import IntermodalError, UsageError
@@ -40,6 +41,24 @@ def place_for(settings: SageMakerSettings, *, ask: bool = True) -> Place:
             print(f"warning: {error.headline}: {error.seen}", file=sys.stderr)
     print(f"the account is not known here, and stands as {NO_ACCOUNT}; {ACCOUNT_VARIABLE} says it", file=sys.stderr)
     return place_in(settings, NO_ACCOUNT)
+
+
+def may_have_credentials(settings: SageMakerSettings) -> bool:
+    """Whether there is anything at all that credentials could come from; boto3 is not imported for it.
+
+    An instance's own role is not looked for, since that means asking the network.
+
+    Args:
+        settings: `[sagemaker]`: the profile.
+    """
+    names = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+    names += ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    files = (
+        os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+        os.environ.get("AWS_CONFIG_FILE", "~/.aws/config"),
+    )
+    told = settings.profile or any(os.environ.get(name) for name in names)
+    return bool(told) or any(Path(name).expanduser().is_file() for name in files)
 
 
 def has_credentials(settings: SageMakerSettings) -> bool:

@@ -92,17 +92,18 @@ def kubeflow(settings: Settings) -> Answer:
 
 def sagemaker(settings: Settings) -> Answer:
     """Whether an AWS account is ready for jobs; without credentials nothing is asked."""
-    from intermodal.aws.diagnosis import diagnose
-    from intermodal.aws.finding import WRONG
     from intermodal.aws.settings import sagemaker_settings
-    from intermodal.cli.aws_place import has_credentials
+    from intermodal.cli.aws_place import has_credentials, may_have_credentials
 
     try:
         asked = sagemaker_settings(settings)
     except IntermodalError as error:
         return "", f"{error.headline}{f': {error.seen}' if error.seen else ''}", error.next_step or error.expected
-    if not has_credentials(asked):
+    if not (may_have_credentials(asked) and has_credentials(asked)):
         return "", "no AWS credentials were found", "aws configure, aws sso login, or set AWS_PROFILE"
+    from intermodal.aws.diagnosis import diagnose
+    from intermodal.aws.finding import WRONG
+
     found = diagnose(asked)
     wrong = next((item for item in found if item.state == WRONG), None)
     if wrong is not None:
