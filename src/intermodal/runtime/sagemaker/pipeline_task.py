@@ -26,9 +26,16 @@ from intermodal.runtime.failure import failure_of
 from intermodal.runtime.outcome import FAILED, Outcome, write_atomically
 from intermodal.runtime.pod import Place
 from intermodal.runtime.recording import Recording
-from intermodal.runtime.sagemaker.job_files import JOB_VARIABLE, journal_key, opt_ml, outcome_key
+from intermodal.runtime.sagemaker.job_files import (
+    JOB_VARIABLE,
+    in_container,
+    is_training,
+    journal_key,
+    opt_ml,
+    outcome_key,
+)
 from intermodal.runtime.sagemaker.job_task import run_job_task, tell_failure
-from intermodal.runtime.sagemaker.pipelines.job_steps import OUTCOME_FILE
+from intermodal.runtime.sagemaker.pipelines.job_steps import OUTCOME_FILE, OUTCOME_PATH
 from intermodal.runtime.sagemaker.pipelines.parameters import read_argument
 from intermodal.runtime.sagemaker.pipelines.sources import read_source
 from intermodal.runtime.sagemaker.pipelines.task_file import ARGUMENT_VARIABLE, FROM_VARIABLE, KEY
@@ -184,8 +191,8 @@ def _artifact(name: str, outcome: Outcome, output: str) -> dict[str, Any]:
 
 def _show(outcome: Outcome) -> None:
     """Leave the outcome where SageMaker takes it to where the pipeline's conditions read it."""
-    folder = opt_ml() / "processing" / "outcome"
-    if folder.is_dir():
+    if not is_training():
+        folder = in_container(OUTCOME_PATH)
         write_atomically(folder / OUTCOME_FILE, json.dumps(finite(asdict(outcome)), default=str))
 
 

@@ -230,7 +230,6 @@ def test_the_verb_writes_a_file_that_kfp_reads_back(home, capsys):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--to", "sagemaker-pipeline", "-o", "x"], "not part of this version"),
         (["--to", "argo"], "kfp-manifest"),
         (["--json"], "-o FILE"),
     ],
