@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from intermodal.aws.surroundings import PIPELINE_VARIABLE
+from intermodal.core.component import IMAGE_VARIABLE
 from intermodal.core.config import Settings
 from intermodal.core.step import StepSpec, spec_of
 from intermodal.errors import UsageError
+from intermodal.runtime.compiled import locked_images
 from intermodal.runtime.graph import template_of
 from intermodal.runtime.local.launch import Launch, Launcher
 from intermodal.runtime.outcome import Outcome
@@ -18,6 +20,7 @@ from intermodal.runtime.record import RunRecord
 LOCAL = "local"
 BESIDE = "beside"  # a light process next to the launcher, which follows a service's own job
 ENGINE_VARIABLE = "INTERMODAL_ENGINE"
+_STOPPING = 360.0  # seconds that a task beside us has to stop a service's job, which takes minutes on AWS
 # Place → "module:function" that makes its launcher from the settings, the run's record, and whether jobs are left.
 PLACES = {"sagemaker": "intermodal.runtime.sagemaker.placing:jobs_launcher"}
 
@@ -61,7 +64,10 @@ class Beside(Launcher):
     mode = "beside"
 
     def __init__(self, inner: Launcher, engine: str, pipeline: str) -> None:
-        self._inner, self._variables = inner, {ENGINE_VARIABLE: engine, PIPELINE_VARIABLE: pipeline}
+        self._inner = inner
+        # The jobs that it starts run the very images that all other jobs of the run do.
+        images = {IMAGE_VARIABLE.format(family=name.upper()): image for name, image in locked_images().items()}
+        self._variables = {ENGINE_VARIABLE: engine, PIPELINE_VARIABLE: pipeline, **images}
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""
@@ -94,7 +100,7 @@ def placed_launcher(record: RunRecord, settings: Settings, here: Launcher, *, le
     launchers: dict[str, Launcher] = {LOCAL: here}
     for place in sorted(wanted):
         launchers[place] = _open(place)(settings, record, leaves_jobs)
-        launchers[f"{place} {BESIDE}"] = Beside(Subprocess(), place, record.pipeline)
+        launchers[f"{place} {BESIDE}"] = Beside(Subprocess(_STOPPING), place, record.pipeline)
 
     def choose(launch: Launch) -> str:
         spec = spec_of(launch.task.function)

@@ -15,7 +15,7 @@ from typing import Any
 from intermodal.core.events import JOURNAL_VARIABLE
 from intermodal.errors import Interrupted, StepFailed
 from intermodal.runtime.context import CONTEXT_VARIABLES
-from intermodal.runtime.local.processes import Processes, Watch
+from intermodal.runtime.local.processes import GRACE_SECONDS, Processes, Watch
 from intermodal.runtime.outcome import FAILED, Outcome
 from intermodal.runtime.task import Task, run_task
 
@@ -108,12 +108,16 @@ class InProcess(Launcher):
 
 
 class Subprocess(Launcher):
-    """Runs each task as a process that dies with this one."""
+    """Runs each task as a process that dies with this one.
+
+    Args:
+        grace: Seconds between telling a task to stop and ending it.
+    """
 
     mode = "subprocess"
 
-    def __init__(self) -> None:
-        self._processes = Processes()
+    def __init__(self, grace: float = GRACE_SECONDS) -> None:
+        self._processes = Processes(grace)
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""
