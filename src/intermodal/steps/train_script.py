@@ -15,9 +15,9 @@ def train_script(
     training: Input[Dataset] = None,  # type: ignore[assignment]  # KFP: an optional input's default is None
     validation: Input[Dataset] = None,  # type: ignore[assignment]
     test: Input[Dataset] = None,  # type: ignore[assignment]
-    hyperparameters: dict = {},  # noqa: B006  KFP reads the default from the signature, and nothing changes it
-    channels: dict = {},  # noqa: B006
-    metric_patterns: dict = {},  # noqa: B006
+    hyperparameters: dict = {},  # type: ignore[type-arg]  # noqa: B006  KFP reads the default, nothing changes it
+    channels: dict = {},  # type: ignore[type-arg]  # noqa: B006
+    metric_patterns: dict = {},  # type: ignore[type-arg]  # noqa: B006
     install_requirements: bool = False,
 ) -> None:
     """Run your own training script with SageMaker's script-mode contract: SM_MODEL_DIR, SM_CHANNEL_*, SM_HPS, ….

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from intermodal.runtime.kubeflow.fake.launcher import Places
 from intermodal.runtime.kubeflow.fake.options import FakeOptions
-from intermodal.runtime.reaper import Reaper
 from intermodal.runtime.local.processes import Processes
+from intermodal.runtime.reaper import Reaper
 
 # Before the command itself: the folder it works in, and SIGKILL when the process that started it is gone,
 # even by kill -9. As a program of its own because Python code between fork and exec is unsafe beside threads.
