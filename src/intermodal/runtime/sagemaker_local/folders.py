@@ -138,6 +138,7 @@ class _Process(Running):
 
     def __init__(self, process: subprocess.Popen[bytes], reaper: Reaper, address: str, *, private: bool) -> None:
         self._process, self._reaper, self.address, self._private = process, reaper, address, private
+        self._lock, self._over = threading.Lock(), False
 
     def lines(self) -> Iterator[str]:
         """See `Running.lines`."""
@@ -183,10 +184,16 @@ class _Process(Running):
         """Its code as a container engine tells it: 128 and the signal; what it has started ends with it."""
         if code is None:
             return None
+        with self._lock:
+            first, self._over = not self._over, True
+        if first:  # later its number may be another's
+            self._end_group()
+        return 128 - code if code < 0 else code
+
+    def _end_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._reaper.ended(self._process.pid)
-        return 128 - code if code < 0 else code
 
 
 def free_port() -> int:
