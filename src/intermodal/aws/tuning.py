@@ -47,6 +47,7 @@ def render(plan: TaskPlan) -> list[Request]:
     Raises:
         UsageError: A parameter or a setting cannot be sent to SageMaker; it is named.
     """
+    check_no_secrets(plan.parameters)
     tuning = read_tuning_plan(plan.parameters)
     _check(tuning)
     body = _body(plan, tuning, _ANY_NAME)
@@ -144,7 +145,6 @@ def _definition(plan: TaskPlan, tuning: TuningPlan, mark: JobMark) -> dict[str, 
 
 
 def _static(tuning: TuningPlan) -> dict[str, str]:
-    check_no_secrets(tuning.fixed)
     return {
         STEP_HYPERPARAMETER: tuning.spec.target,
         **{name: text_of(value) for name, value in tuning.fixed.items()},

@@ -172,6 +172,9 @@ def test_settings_of_the_training_step_count_unless_tune_has_its_own() -> None:
 def test_no_secret_stands_in_a_request() -> None:
     with pytest.raises(UsageError, match="plain text"):
         request_of(plan_of(job=JobSettings(env={"API_TOKEN": "canary"})))
+    with pytest.raises(UsageError, match="plain text") as caught:
+        tuning.render(plan_of(fixed={"api_token": "canary"}))
+    assert "canary" not in str(caught.value)
 
 
 @settings(max_examples=40, deadline=None)
