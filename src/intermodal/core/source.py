@@ -25,9 +25,11 @@ from pathlib import Path
 
 DATA_SUFFIXES = (".html", ".jinja", ".j2", ".css", ".js", ".json", ".txt", ".svg", ".csv", ".toml", ".yaml", ".yml")
 # How AWS is asked changes no result; what it is asked does, so the rest of `intermodal.aws` counts.
-_ASKING = ("calls", "client", "job_kinds", "jobs", "names", "request", "sending", "service_model", "settings")
-_ASKING += ("surroundings", "tags", "billing", "price_list", "prices", "service_bills")
-MACHINERY = (
+_ASKING = (
+    *("calls", "client", "job_kinds", "jobs", "names", "request", "sending", "service_model", "settings"),
+    *("surroundings", "tags", "billing", "price_list", "prices", "service_bills"),
+)
+MACHINERY: tuple[str, ...] = (
     *(f"intermodal.{name}" for name in ("core", "errors", "cli", "runtime", "store")),
     *(f"intermodal.aws.{name}" for name in _ASKING),
 )
