@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import warnings
@@ -58,8 +59,11 @@ class Statement:
 
     def interrupt(self) -> None:
         """Stop it."""
+        import duckdb
+
         self.stopped.set()
-        self._engine.interrupt()
+        with contextlib.suppress(duckdb.ConnectionException):  # it has just ended
+            self._engine.interrupt()
 
     def rows(self, query: Any) -> pa.Table:
         """The rows of a query.
