@@ -80,7 +80,7 @@ def service(folder: Path) -> Iterator[subprocess.Popen[str]]:
     for name in ("python", "python3"):
         (programs / name).write_text(f'#!/bin/sh\nexport PYTHONPATH="{folder}"\nexec {sys.executable} "$@"\n')
         (programs / name).chmod(0o755)
-    words = ["--port", "0", "--json", "--engine", "processes", "--home", str(folder / "service")]
+    words = ["--port", "0", "--json", "--home", str(folder / "service")]
     command = [sys.executable, "-m", "intermodal", "sagemaker-local", *words, "--image", f"{CORE}={folder / 'image'}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

@@ -1,10 +1,13 @@
 """Pods of Kubeflow whose work is done on SageMaker: both of them local, both real."""
 
+# ruff: noqa: F811  a fixture that is imported and its argument have one name
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,13 @@ from intermodal.runtime.kubeflow.fake import KubeflowFake
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from kubeflow import OpenFake
 from launching import PATIENCE, TESTS, Answer, intermodal, start
-from local_sagemaker import keys, read, wait_for
-from sagemaker_runs import PIPELINES, jobs, records
+from local_sagemaker import OpenSageMaker, keys, read, wait_for
+from projects import empty_store  # noqa: F401  a fixture
+from sagemaker_runs import CORE, PIPELINES, jobs, records
 
 FLAGSHIP = str(TESTS.parent / "pipelines" / "reviews.py")
 SMALL = ("-p", "framework=baseline", "-p", "rows=600")
+DETERMINISTIC = ("generate", "ingest", "explore", "validate", "featurize")
 PLACED = ("baseline", "featurize", "validate")
 STORE = "s3://bucket/intermodal"
 ROLE = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
@@ -83,7 +88,6 @@ def pod_process(tmp_path: Path) -> int:
         own = any(item.startswith(f"TMPDIR={tmp_path}/".encode()) for item in variables)
         if own and b"INTERMODAL_ON=sagemaker" in variables:
             found[int(folder.name)] = parent
-            print((folder / "cmdline").read_text(), found)
     (first,) = [number for number, parent in found.items() if parent not in found]
     return first
 
@@ -145,11 +149,53 @@ def test_a_step_that_a_service_does_is_told_so_in_its_pod(cluster: KubeflowFake)
     assert done.code == 0, done.err[-3000:]
     (task,) = done.json["tasks"]
     assert task["values"] == {"Output": "sagemaker"}
-    (name,) = [
-        item
-        for item in keys()
-        if item.startswith(f"{task['artifacts']['told']['uri'].removeprefix('s3://bucket/')}")
-        and not item.endswith("manifest.json")
-    ]
+    folder = task["artifacts"]["told"]["uri"].removeprefix("s3://bucket/")
+    (name,) = [item for item in keys(folder) if not item.endswith("manifest.json")]
     told = read(f"s3://bucket/{name}")
     assert json.loads(told) == {"engine": "sagemaker", "task": "tell", "pipeline": "telling", "run": True}
+
+
+@pytest.fixture
+def contained(
+    engine: str,
+    core_image: str,
+    open_sagemaker: OpenSageMaker,
+    open_kubeflow: OpenFake,
+    empty_store: Path,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[KubeflowFake]:
+    """A fake Kubeflow and a local SageMaker that both run containers of the core image, on this machine's network."""
+    assert core_image == CORE
+    before = os.umask(0)  # containers have other users
+    shared = tmp_path / "mlflow"
+    shared.mkdir()
+    shutil.copy(empty_store, shared / "mlflow.db")
+    (shared / "mlflow.db").chmod(0o666)
+    monkeypatch.setenv("DOCKER_HOST", engine)
+    monkeypatch.setenv("INTERMODAL_STORE", STORE)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shared}/mlflow.db")
+    open_sagemaker(engine="containers")
+    pods = {**role(), "INTERMODAL_STORE": STORE, "PYTHONPATH": "", "MLFLOW_TRACKING_URI": ""}
+    fake = open_kubeflow(tasks="container", host_network=True, pod_env=pods, pod_mounts=(str(shared),))
+    configure(fake)
+    yield fake
+    os.umask(before)
+
+
+@pytest.mark.timeout(2400)  # building an image on a new machine takes minutes
+def test_the_flagship_from_containers_of_kubeflow_makes_what_a_local_run_makes(
+    contained: KubeflowFake, tmp_path: Path
+) -> None:
+    placed = [word for name in PLACED for word in ("--place", f"{name}=sagemaker")]
+    there = patiently("run", FLAGSHIP, *SMALL, "--on", "kubeflow", *placed, "--json")
+    assert there.code == 0, there.err[-3000:]
+    assert sorted(name.removeprefix("reviews-").rpartition("-")[0] for name in jobs()) == sorted(PLACED)
+    assert set(jobs().values()) == {"Completed"}
+    here = patiently("run", FLAGSHIP, *SMALL, "--json", **elsewhere(tmp_path))
+    assert here.code == 0, here.err[-3000:]
+    assert digests(there).keys() == digests(here).keys()
+    exact = {name for name in digests(here) if name.split(".")[0] in DETERMINISTIC}
+    assert len(exact) >= 8
+    assert {name: digests(there)[name] for name in exact} == {name: digests(here)[name] for name in exact}

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     if record.reference.startswith("step:"):
         words = " ".join(f"--{name} {value}" for name, value in record.arguments.items())
+        words += f" --on {record.runtime}" if record.runtime != "local" else ""
         name = record.reference.removeprefix("step:")
         raise UsageError("a single step is not resumed but run again", next_step=f"intermodal step {name} {words}")
     if record.directory and os.path.isdir(record.directory):

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from intermodal.cli.main import new_parser
+from intermodal.errors import UsageError
 
 if TYPE_CHECKING:
     from intermodal.core.step import StepSpec
+    from intermodal.runtime.entry import Work
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,8 +27,9 @@ def main(arguments: Sequence[str]) -> int:
     words = list(arguments)
     if not words or words[0].startswith("-"):
         return _list_steps(words)
-    # kfp then imports only what executing needs, which keeps `--help` fast.
-    os.environ.setdefault("_KFP_RUNTIME", "true")
+    if not any(word == "--on" or word.startswith("--on=") for word in words):
+        # kfp then imports only what executing needs, which keeps `--help` fast.
+        os.environ.setdefault("_KFP_RUNTIME", "true")
     _add_working_directory()
     from intermodal.core.registry import load_spec
 
@@ -43,6 +46,9 @@ def _run(spec: StepSpec, options: argparse.Namespace) -> int:
 
     given = vars(options)
     settings = load_settings()
+    if options.on != "local":
+        record = _elsewhere(spec, options)(observer_for(as_json=options.json, quiet=options.quiet))
+        return finish(record, settings, as_json=options.json)
     parameters: dict[str, Any] = {
         item.name: from_text(item.name, item.type, given[_key(item.name)])
         for item in spec.parameters
@@ -59,6 +65,19 @@ def _run(spec: StepSpec, options: argparse.Namespace) -> int:
         use_cache=not options.no_cache,
     )
     return finish(record, settings, as_json=options.json)
+
+
+def _elsewhere(spec: StepSpec, options: argparse.Namespace) -> Work:
+    """Have everything checked, and say how the step is run as a pipeline of one task on another runtime."""
+    from intermodal.core.config import load_settings
+    from intermodal.runtime.entry import STEP, EntryRequest, prepare
+
+    if options.debug:
+        raise UsageError("this flag is for steps on this machine", seen=f"--debug --on {options.on}")
+    names = [item.name for item in (*spec.inputs, *spec.parameters)]
+    arguments = {name: text for name in names if (text := vars(options)[_key(name)]) is not None}
+    request = EntryRequest(STEP, spec.target, arguments, options.on, use_cache=not options.no_cache)
+    return prepare(request, load_settings())
 
 
 def _parser(name: str, spec: StepSpec) -> argparse.ArgumentParser:
@@ -79,6 +98,7 @@ def _parser(name: str, spec: StepSpec) -> argparse.ArgumentParser:
             default=None,
             help=_plain(f"{item.doc} [{item.type.__name__}, {default}]"),
         )
+    parser.add_argument("--on", default="local", metavar="RUNTIME", help="where to run (default: local)")
     parser.add_argument("--debug", action="store_true", help="run the step in this process, so that breakpoint() works")
     parser.add_argument("--no-cache", action="store_true", help="repeat the work, and remember the new result")
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the result")
