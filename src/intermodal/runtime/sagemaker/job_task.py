@@ -217,15 +217,17 @@ def _handed_over(outcome: Outcome, context: TaskContext) -> Outcome:
 
 
 def _copy_model(uri: str, context: TaskContext) -> None:
+    """Copy a model's files, and no modes or times: the folder belongs to another user where an image has its own."""
     from intermodal.store.inputs import resolve_input
 
     made = resolve_input(uri, context.settings.home / "inputs")
     target = opt_ml() / "model"
     target.mkdir(parents=True, exist_ok=True)
-    if made.path.is_dir():
-        shutil.copytree(made.path, target, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(made.path, target / made.path.name)
+    files = [path for path in made.path.rglob("*") if path.is_file()] if made.path.is_dir() else [made.path]
+    for path in files:
+        place = target / (path.relative_to(made.path) if made.path.is_dir() else path.name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
 
 
 def tell_failure(outcome: Outcome) -> None:
