@@ -65,9 +65,14 @@ def _task_lines(task: TaskRecord, width: int) -> list[str]:
     took = seconds_text(task.seconds) if task.seconds else task.state.lower()
     head = f"  {_MARKS.get(task.state, '·')} {task.name.ljust(width)}  {took.rjust(11)}  {task.reason}"
     lines = [head.rstrip()]
+    lines += [f"      {_job(task.job)}"] if task.job else []
     lines += [f"      {task.name}.{name}  {_artifact(item)}" for name, item in task.artifacts.items()]
     lines += [f"      {name} = {value:.6g}" for name, value in task.metrics.items()]
     return lines
+
+
+def _job(job: dict[str, str]) -> str:
+    return f"{job.get('service', '')}: {job.get('kind', '').lower()} job {job.get('name', '')}  {job.get('url', '')}".rstrip()
 
 
 def _artifact(item: dict[str, Any]) -> str:

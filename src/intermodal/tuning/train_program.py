@@ -24,6 +24,7 @@ from intermodal.core.registry import load_spec
 from intermodal.core.step import StepSpec
 from intermodal.core.values import from_text
 from intermodal.errors import EXIT_USAGE, IntermodalError, UsageError
+from intermodal.store.copying import copy_plainly
 from intermodal.tuning.running import RunningTrial
 from intermodal.tuning.trial import OUTPUTS, TrialRequest
 
@@ -119,16 +120,13 @@ def _follow(trial: RunningTrial) -> None:
 
 
 def _deliver(trial: RunningTrial, root: Path) -> None:
-    shutil.copytree(trial.model, root / "model", dirs_exist_ok=True)
+    copy_plainly(trial.model, root / "model")
     target = root / "output" / "data"
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted((trial.folder / OUTPUTS).iterdir()):
         if path.name == "model":
             continue
-        if path.is_dir():
-            shutil.copytree(path, target / path.name, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(path, target / path.name)
+        copy_plainly(path, target / path.name if path.is_dir() else target)
     answer = trial.answer()
     told = {"model": answer.metadata, "metrics": answer.metrics}
     (target / "metadata.json").write_text(json.dumps(told, sort_keys=True), encoding="utf-8")

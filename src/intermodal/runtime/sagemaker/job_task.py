@@ -11,7 +11,6 @@ import contextlib
 import copy
 import json
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -45,6 +44,7 @@ from intermodal.runtime.sagemaker.members import run_with_others
 from intermodal.runtime.sagemaker.shipping import shipped_name
 from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task
+from intermodal.store.copying import copy_plainly
 from intermodal.store.inputs import URI_KEY
 from intermodal.store.locate import find_manifest, open_store
 
@@ -217,17 +217,11 @@ def _handed_over(outcome: Outcome, context: TaskContext) -> Outcome:
 
 
 def _copy_model(uri: str, context: TaskContext) -> None:
-    """Copy a model's files, and no modes or times: the folder belongs to another user where an image has its own."""
     from intermodal.store.inputs import resolve_input
 
-    made = resolve_input(uri, context.settings.home / "inputs")
     target = opt_ml() / "model"
     target.mkdir(parents=True, exist_ok=True)
-    files = [path for path in made.path.rglob("*") if path.is_file()] if made.path.is_dir() else [made.path]
-    for path in files:
-        place = target / (path.relative_to(made.path) if made.path.is_dir() else path.name)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
+    copy_plainly(resolve_input(uri, context.settings.home / "inputs").path, target)
 
 
 def tell_failure(outcome: Outcome) -> None:
