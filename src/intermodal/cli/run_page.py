@@ -72,7 +72,8 @@ def _task_lines(task: TaskRecord, width: int) -> list[str]:
 
 
 def _job(job: dict[str, str]) -> str:
-    return f"{job.get('service', '')}: {job.get('kind', '').lower()} job {job.get('name', '')}  {job.get('url', '')}".rstrip()
+    what = f"{job.get('kind', '').lower()} job {job.get('name', '')}"
+    return f"{job.get('service', '')}: {what}  {job.get('url', '')}".rstrip()
 
 
 def _artifact(item: dict[str, Any]) -> str:
