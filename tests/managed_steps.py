@@ -30,7 +30,7 @@ def tell(told: Output[Dataset], word: str = "") -> str:
     from intermodal.aws.surroundings import current_plan
     from intermodal.core.step import spec_of
 
-    engine = os.environ.get("INTERMODAL_ENGINE", "")
+    engine = os.environ.get("INTERMODAL_SERVICE", "")
     plan = current_plan(spec_of(tell), {"word": word}, {}) if engine else None
     fields = {"engine": engine, "task": plan.task, "pipeline": plan.pipeline, "run": bool(plan.run_id)} if plan else {}
     Path(told.path).write_text(json.dumps(fields))

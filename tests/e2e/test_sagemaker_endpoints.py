@@ -36,7 +36,7 @@ def sagemaker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> LocalSageMaker:
     monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
-    monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
+    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
     return local_sagemaker
 
 
@@ -236,11 +236,11 @@ def test_locally_the_models_are_served_for_a_moment_and_the_document_is_the_same
     sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = call_deploy(tmp_path / "there", models["one"], challenger=models["two"])
-    monkeypatch.delenv("INTERMODAL_ENGINE")
+    monkeypatch.delenv("INTERMODAL_SERVICE")
     here = call_deploy(tmp_path / "here", models["one"], challenger=models["two"])
     assert {**here, "facts": 0} == {**there, "facts": 0}
     assert here["facts"]["answers"] == there["facts"]["answers"]
-    monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
+    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
     assert "tried on this machine" in str(still_deployed({"deployment": here["facts"]}))
 
 
@@ -253,7 +253,7 @@ def test_endpoints_come_up_again_with_the_service(
 ) -> None:
     first = open_sagemaker()
     monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
-    monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
+    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
     call_deploy(tmp_path / "out", models["one"])
     archive = next(key for key in keys(os.environ["STORE_KEY"]) if key.endswith(".tar.gz"))
     content = read(f"s3://bucket/{archive}")

@@ -28,7 +28,7 @@ def sagemaker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> LocalSageMaker:
     monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
-    monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
+    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
     return local_sagemaker
 
 
@@ -101,7 +101,7 @@ def test_elsewhere_the_package_is_described_in_the_same_words(
 ) -> None:
     model = make_model(tmp_path / "model")
     there = pack(tmp_path / "there", model, approval="approved")
-    monkeypatch.delenv("INTERMODAL_ENGINE")
+    monkeypatch.delenv("INTERMODAL_SERVICE")
     here = pack(tmp_path / "here", model, approval="approved")
     assert {**here, "facts": 0} == {**there, "facts": 0}
     with pytest.raises(UsageError, match="decision of the gate"):

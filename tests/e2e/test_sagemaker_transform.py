@@ -151,7 +151,7 @@ def placed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> LocalSageMaker:
     monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
-    monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
+    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
     return local_sagemaker
 
 
@@ -176,7 +176,7 @@ def test_a_transform_job_writes_the_table_that_the_model_itself_writes(
     there = call_transform(tmp_path / "there", model, given)
     job = client().describe_transform_job(TransformJobName=there.metadata["transform_job"])
     assert job["TransformJobStatus"] == "Completed"
-    monkeypatch.delenv("INTERMODAL_ENGINE")
+    monkeypatch.delenv("INTERMODAL_SERVICE")
     here = call_transform(tmp_path / "here", model, given)
     assert "transform_job" not in here.metadata
     plain = call_batch_predict(tmp_path / "plain", model, given)
@@ -198,7 +198,7 @@ def placed_again(
     placed: LocalSageMaker, folder: Path, monkeypatch: pytest.MonkeyPatch, model: Model, given: Dataset
 ) -> None:
     """The same work asked for again adopts the job that did it."""
-    monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
+    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
     call_transform(folder / "again", model, given)
     created = [call for call in placed.requests if call.operation == "CreateTransformJob"]
     assert [call.status for call in created] == [200, 400]

@@ -44,7 +44,7 @@ def on_sagemaker(
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     (tmp_path / "work" / "intermodal.toml").write_text(f'[sagemaker]\nbucket = "{BUCKET}"\npoll = 0.5\n')
-    monkeypatch.setenv("INTERMODAL_ENGINE", "sagemaker")
+    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
     monkeypatch.setenv("INTERMODAL_HOME", str(tmp_path / "work" / "home"))
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     return local

@@ -74,7 +74,7 @@ def _elsewhere(spec: StepSpec, options: argparse.Namespace) -> Work:
 
     if options.debug:
         raise UsageError("this flag is for steps on this machine", seen=f"--debug --on {options.on}")
-    names = [item.name for item in (*spec.inputs, *spec.parameters)]
+    names = [*(item.name for item in spec.inputs), *(item.name for item in spec.parameters)]
     arguments = {name: text for name in names if (text := vars(options)[_key(name)]) is not None}
     request = EntryRequest(STEP, spec.target, arguments, options.on, use_cache=not options.no_cache)
     return prepare(request, load_settings())

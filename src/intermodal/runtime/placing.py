@@ -19,7 +19,7 @@ from intermodal.runtime.record import RunRecord
 
 LOCAL = "local"
 BESIDE = "beside"  # a light process next to the launcher, which follows a service's own job
-ENGINE_VARIABLE = "INTERMODAL_ENGINE"
+SERVICE_VARIABLE = "INTERMODAL_SERVICE"
 _STOPPING = 360.0  # seconds that a task beside us has to stop a service's job, which takes minutes on AWS
 # Place → "module:function" that makes its launcher from the settings, the run's record, and whether jobs are left.
 PLACES = {"sagemaker": "intermodal.runtime.sagemaker.placing:jobs_launcher"}
@@ -67,7 +67,7 @@ class Beside(Launcher):
         self._inner = inner
         # The jobs that it starts run the very images that all other jobs of the run do.
         images = {IMAGE_VARIABLE.format(family=name.upper()): image for name, image in locked_images().items()}
-        self._variables = {ENGINE_VARIABLE: engine, PIPELINE_VARIABLE: pipeline, **images}
+        self._variables = {SERVICE_VARIABLE: engine, PIPELINE_VARIABLE: pipeline, **images}
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""

@@ -23,13 +23,13 @@ from intermodal.serving.trial import try_model
 from intermodal.text.held_out import model_digest
 from intermodal.text.model_facts import read_model_facts
 
-ENGINE_VARIABLE = "INTERMODAL_ENGINE"
+SERVICE_VARIABLE = "INTERMODAL_SERVICE"
 LOCAL, SAGEMAKER = "local", "sagemaker"
 
 
 def on_sagemaker() -> bool:
     """Whether the runtime wants SageMaker to do the work of this step."""
-    return os.environ.get(ENGINE_VARIABLE) == SAGEMAKER
+    return os.environ.get(SERVICE_VARIABLE) == SAGEMAKER
 
 
 def plan_of(step: str, parameters: dict[str, Any], models: Mapping[str, Path]) -> TaskPlan:
@@ -90,7 +90,7 @@ def still_deployed(metadata: Mapping[str, Any], engine: str = "") -> str | None:
         None when it is, else why not.
     """
     facts = next((item for item in metadata.values() if isinstance(item, Mapping) and "engine" in item), {})
-    if SAGEMAKER in (engine, os.environ.get(ENGINE_VARIABLE)) and facts.get("engine") != SAGEMAKER:
+    if SAGEMAKER in (engine, os.environ.get(SERVICE_VARIABLE)) and facts.get("engine") != SAGEMAKER:
         return "the models were tried on this machine, and not deployed on SageMaker"
     if facts.get("engine") != SAGEMAKER:
         return None

@@ -14,7 +14,7 @@ from intermodal.tuning.local import LocalTuning
 from intermodal.tuning.records import TrialRecord, best_of
 from intermodal.tuning.search import Earlier
 
-ENGINE_VARIABLE = "INTERMODAL_ENGINE"
+SERVICE_VARIABLE = "INTERMODAL_SERVICE"
 SAGEMAKER = "sagemaker"
 
 
@@ -54,7 +54,7 @@ class Given:
 
 def on_sagemaker() -> bool:
     """Whether the runtime wants SageMaker to do the work of this step."""
-    return os.environ.get(ENGINE_VARIABLE) == SAGEMAKER
+    return os.environ.get(SERVICE_VARIABLE) == SAGEMAKER
 
 
 def tune_locally(plan: TuningPlan, given: Given, model: Path, folder: Path) -> Tuned:

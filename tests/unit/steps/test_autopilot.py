@@ -31,7 +31,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INTERMODAL_ENGINE", "MLFLOW_RUN_ID"):
+    for name in ("INTERMODAL_SERVICE", "MLFLOW_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
 
 

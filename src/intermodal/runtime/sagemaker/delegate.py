@@ -21,7 +21,7 @@ from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of
 from intermodal.runtime.local.launch import InProcess, Launch
 from intermodal.runtime.outcome import CANCELLED, FAILED, Outcome, write_atomically
-from intermodal.runtime.placing import ENGINE_VARIABLE, placed_launcher
+from intermodal.runtime.placing import SERVICE_VARIABLE, placed_launcher
 from intermodal.runtime.record import RunRecord
 from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task, look_up, run_task, serve
@@ -54,7 +54,7 @@ def run_delegated(task: Task) -> Outcome:
 def _followed_here(task: Task) -> Outcome:
     """Run a managed step's function in this process, told which service does the work and for whom."""
     context = replace(task.context, engine=os.environ[ON_VARIABLE])
-    os.environ.update({ENGINE_VARIABLE: context.engine, **context.to_environment()})
+    os.environ.update({SERVICE_VARIABLE: context.engine, **context.to_environment()})
     return run_task(replace(task, context=context))
 
 

@@ -38,7 +38,7 @@ OUTCOME = "outcome"  # output and property file of a processing step
 OUTCOME_FILE = "outcome.json"
 OUTCOME_PATH = "/opt/ml/processing/outcome"
 PIPELINE_VARIABLE = "INTERMODAL_PIPELINE"
-ENGINE_VARIABLE = "INTERMODAL_ENGINE"
+SERVICE_VARIABLE = "INTERMODAL_SERVICE"
 _NAMES = {PROCESSING: "ProcessingJobName", TRAINING: "TrainingJobName"}
 _EXPIRES = "P30D"
 _ID_LENGTH = 12  # of an execution
@@ -167,7 +167,7 @@ def _of_managed(plan: TaskPlan) -> dict[str, str]:
     """What a managed step must be told to ask the service from its job, where there is no intermodal.toml."""
     images = {**locked_images(), **plan.settings.images}
     known = {IMAGE_VARIABLE.format(family=family.upper()): image for family, image in sorted(images.items())}
-    return {ENGINE_VARIABLE: "sagemaker", ROLE_VARIABLE: plan.place.role, **known}
+    return {SERVICE_VARIABLE: "sagemaker", ROLE_VARIABLE: plan.place.role, **known}
 
 
 def _with_folder(item: dict[str, Any], folder: str) -> dict[str, Any]:

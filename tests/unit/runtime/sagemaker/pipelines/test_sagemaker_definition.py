@@ -165,12 +165,12 @@ def test_sagemakers_cache_is_for_steps_whose_arguments_say_everything() -> None:
 def test_a_managed_step_asks_its_service_from_a_processing_job() -> None:
     settings = SageMakerSettings(images={"torch": "registry/torch@sha256:" + "a" * 64})
     steps = steps_of(rendered("automl", settings))
-    managed = [step for step in steps.values() if "INTERMODAL_ENGINE" in step["Arguments"].get("Environment", {})]
+    managed = [step for step in steps.values() if "INTERMODAL_SERVICE" in step["Arguments"].get("Environment", {})]
     assert managed
     for step in managed:
         assert (step["Type"], step["CacheConfig"]) == ("Processing", {"Enabled": False})
         environment = step["Arguments"]["Environment"]
-        assert environment["INTERMODAL_ENGINE"] == "sagemaker"
+        assert environment["INTERMODAL_SERVICE"] == "sagemaker"
         assert environment["INTERMODAL_SAGEMAKER_ROLE"] == PLACE.role
         assert environment["INTERMODAL_IMAGE_TORCH"].startswith("registry/torch@")
 
