@@ -15,6 +15,7 @@ from intermodal.aws.settings import ROLE_NAME, SageMakerSettings
 from intermodal.errors import RuntimeFailed, UsageError
 
 DEFAULT_REGION = "us-east-1"
+_LOOPBACK_PAUSE = 1.0  # seconds
 _ATTEMPTS = 3  # of one call, by botocore; `calls.Calls` is patient beyond that
 
 
@@ -41,6 +42,15 @@ def aws_client(service: str, settings: SageMakerSettings) -> Any:
 def is_local(settings: SageMakerSettings) -> bool:
     """Whether the services are not AWS's own but at another address (`AWS_ENDPOINT_URL`)."""
     return bool(os.environ.get("AWS_ENDPOINT_URL_SAGEMAKER") or os.environ.get("AWS_ENDPOINT_URL"))
+
+
+def longest_pause(settings: SageMakerSettings) -> float:
+    """Most seconds between two looks at a job: `poll`, but nobody throttles where the service is on this machine."""
+    from urllib.parse import urlsplit
+
+    address = os.environ.get("AWS_ENDPOINT_URL_SAGEMAKER") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    near = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
+    return min(settings.poll, _LOOPBACK_PAUSE) if near else settings.poll
 
 
 def find_place(settings: SageMakerSettings) -> Place:

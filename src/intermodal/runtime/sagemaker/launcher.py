@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from intermodal.aws.billing import billed
 from intermodal.aws.calls import Calls
-from intermodal.aws.client import find_place
+from intermodal.aws.client import find_place, longest_pause
 from intermodal.aws.job_kinds import COMPLETED, ENDED, IN_PROGRESS, KINDS, STOPPED, STOPPING, JobKind, page_of
 from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
 from intermodal.aws.prices import load_prices
@@ -198,7 +198,7 @@ class Jobs(Launcher):
         story = JobStory(
             Calls("logs", self._sagemaker, sleep=self._sleep), job.kind, job.name, hosts, launch.task.context
         )
-        pause = _FIRST_PAUSE
+        pause, longest = _FIRST_PAUSE, longest_pause(self._sagemaker)
         while not self._stopped.is_set():
             description = job.description = self._calls(job.kind.describe, **job.kind.named(job.name))
             story.look(description)
@@ -206,7 +206,7 @@ class Jobs(Launcher):
             if job.kind.status(description) in ENDED:
                 return self._ended(job, plan, launch, story)
             self._stopped.wait(pause)
-            pause = min(1.3 * pause, self._sagemaker.poll)
+            pause = min(1.3 * pause, longest)
         return Outcome(CANCELLED)
 
     def _ended(self, job: Job, plan: TaskPlan, launch: Launch, story: JobStory) -> Outcome:
