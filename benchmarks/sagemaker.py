@@ -2,8 +2,9 @@
 
 For each task but the first, with which everything is opened: from the moment it is its turn until its outcome is
 known, less what SageMaker says that the container ran (Describe's start to end). Ours does everything a step
-gets: memory, manifest, log, curves, outputs published, the cost. The peer submits the same function in the same image with a request that was written
-by hand, and asks every 0.2 s whether it has ended. The images are this Python, so that no engine is needed.
+gets: memory, manifest, log, curves, outputs published, the cost. The peer submits the same function in the same
+image with a request that was written by hand, and asks every 0.2 s whether it has ended. The images are this
+Python, so that no engine is needed. Each job works for two seconds, so that the time between two looks counts.
 
     python benchmarks/sagemaker.py [--rounds 3] [--tasks 4]
 """
@@ -38,7 +39,10 @@ from intermodal import step
 
 
 def write(path, number):
-    """Write one line."""
+    """Write one line, slowly."""
+    import time
+
+    time.sleep(2.0)
     with open(path, "w") as stream:
         stream.write(str(number))
 

@@ -19,6 +19,8 @@ from projects import Store, empty_store, project, store, until  # noqa: F401  fi
 from sagemaker_runs import jobs, records
 
 BACKEND = "intermodal-sagemaker"
+# As typed at a terminal: what a shell starts in the background, these tests for one, is deaf to Ctrl-C.
+TYPED = "import signal; signal.signal(2, signal.default_int_handler); from mlflow.cli import cli; cli()"
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_interrupted_on_the_command_line_it_stops_the_job_once(
 ) -> None:
     words = ["run", str(project), "-e", "make", "-b", BACKEND, "-P", "seconds=60"]
     going = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *words],
+        [sys.executable, "-c", TYPED, *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
