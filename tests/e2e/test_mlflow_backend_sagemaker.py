@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_mlflow_backend import process
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from launching import PATIENCE
@@ -19,8 +18,6 @@ from projects import Store, empty_store, project, store, until  # noqa: F401  fi
 from sagemaker_runs import jobs, records
 
 BACKEND = "intermodal-sagemaker"
-# As typed at a terminal: what a shell starts in the background, these tests for one, is deaf to Ctrl-C.
-TYPED = "import signal; signal.signal(2, signal.default_int_handler); from mlflow.cli import cli; cli()"
 
 
 @pytest.fixture
@@ -72,23 +69,15 @@ def test_cancelling_stops_the_job_once(project: Path, store: Store, cloud: Local
     assert store.states() == {"KILLED"}
 
 
-def test_interrupted_on_the_command_line_it_stops_the_job_once(
-    project: Path, store: Store, cloud: LocalSageMaker
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+def test_told_to_stop_on_the_command_line_it_stops_the_job_once(
+    project: Path, store: Store, cloud: LocalSageMaker, number: int, code: int
 ) -> None:
-    words = ["run", str(project), "-e", "make", "-b", BACKEND, "-P", "seconds=60"]
-    going = subprocess.Popen(
-        [sys.executable, "-c", TYPED, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    until(lambda: going.poll() is not None or "InProgress" in jobs().values(), PATIENCE)
-    if going.poll() is None:
-        os.kill(going.pid, signal.SIGINT)
-    out, _ = going.communicate(timeout=PATIENCE)
-    assert going.returncode == 1, out
+    with process([str(project), "-b", BACKEND, "-e", "make", "-P", "seconds=30"]) as launcher:
+        until(lambda: "InProgress" in jobs().values(), PATIENCE)
+        os.kill(launcher.pid, number)
+        launcher.join(PATIENCE)
+        assert launcher.exitcode == code
     assert list(jobs().values()) == ["Stopped"]
     assert stops(cloud) == 1
     assert store.states() == {"KILLED"}
