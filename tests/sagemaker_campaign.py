@@ -39,6 +39,7 @@ class Figures:
         killed: Of those, how many were killed or told to stop.
         jobs: Jobs that were created.
         adopted: Jobs that somebody went on with who had not created them.
+        renewed: Submitters that went on with renewed credentials after the old ones had expired.
         wrong: What should not have been, a line each.
     """
 
@@ -47,6 +48,7 @@ class Figures:
     killed: int = 0
     jobs: int = 0
     adopted: int = 0
+    renewed: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -213,6 +215,7 @@ class Campaign:
         if submitter.wait(chance.uniform(2.0, 5.0)) is None:
             self.use_key("second")
         code = submitter.wait(_PATIENCE)
+        self.figures.renewed += code == 0 and "have expired" in submitter.log.read_text()
         if code != 0:  # they ended in the middle of a call that nobody repeats: the same command goes on
             self.use_key("second")
             self._finish(seed, 0.0, same=submitter)

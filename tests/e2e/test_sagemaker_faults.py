@@ -43,6 +43,10 @@ def test_whatever_goes_wrong_no_job_is_doubled_or_left_and_nothing_is_lost(
     assert figures["wrong"] == []
     assert sum(figures["runs"].get(kind, 0) for kind in _kinds()) == last - first + 1
     assert figures["jobs"] >= last - first + 1
+    assert figures["killed"] > 0
+    if last - first >= 24:  # of so many, some meet each case
+        assert figures["renewed"] > 0
+        assert figures["adopted"] > 0
 
 
 def _kinds() -> tuple[str, ...]:

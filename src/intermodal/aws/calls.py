@@ -38,6 +38,7 @@ _EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "UnrecognizedClientException"}
 )
 _SERVER_FAULT = 500
+_NEXT = ("NextToken", "nextToken", "PaginationToken")  # how services call what leads to the next page
 
 
 class Refused(RuntimeFailed):
@@ -166,10 +167,10 @@ class Calls:
         while True:
             answer = self(operation, **parameters, **token)
             yield from answer.get(member, [])
-            following = answer.get("NextToken") or answer.get("PaginationToken")
-            if not following:
+            name = next((item for item in _NEXT if answer.get(item)), "")
+            if not name:
                 return
-            token = {"NextToken" if "NextToken" in answer else "PaginationToken": following}
+            token = {name: answer[name]}
 
     def _judged(self, operation: str, error: Any) -> Exception:
         """What an answer with an error means: no, or no answer."""

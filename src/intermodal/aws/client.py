@@ -40,8 +40,15 @@ def aws_client(service: str, settings: SageMakerSettings) -> Any:
 
 
 def is_local(settings: SageMakerSettings) -> bool:
-    """Whether the services are not AWS's own but at another address (`AWS_ENDPOINT_URL`)."""
-    return bool(os.environ.get("AWS_ENDPOINT_URL_SAGEMAKER") or os.environ.get("AWS_ENDPOINT_URL"))
+    """Whether the services are not AWS's own, but somebody's at another address (`AWS_ENDPOINT_URL`).
+
+    An address within AWS, such as a VPC endpoint's, is AWS's own.
+    """
+    from urllib.parse import urlsplit
+
+    address = os.environ.get("AWS_ENDPOINT_URL_SAGEMAKER") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    host = urlsplit(address).hostname or ""
+    return bool(address) and not host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".on.aws"))
 
 
 def longest_pause(settings: SageMakerSettings) -> float:

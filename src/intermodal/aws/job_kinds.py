@@ -72,7 +72,9 @@ def page_of(kind: JobKind, name: str, region: str) -> str:
         name: Its name.
         region: Its region.
     """
-    return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/{kind.page}/{name}"
+    domains = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com"}
+    domain = next((name for start, name in domains.items() if region.startswith(start)), "aws.amazon.com")
+    return f"https://{region}.console.{domain}/sagemaker/home?region={region}#/{kind.page}/{name}"
 
 
 def story_of(description: dict[str, Any]) -> str:

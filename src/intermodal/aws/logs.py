@@ -20,6 +20,7 @@ class _Stream:
     token: str = ""
     last: int = 0  # timestamp of the newest event that was read, ms
     at_last: Counter[str] = field(default_factory=Counter)  # messages with that timestamp
+    skip: Counter[str] = field(default_factory=Counter)  # of these, what comes again after a token was given up
 
 
 class JobLog:
@@ -37,17 +38,20 @@ class JobLog:
         self._streams: dict[str, _Stream] = {}
         self._looks = 0
 
-    def lines(self) -> list[str]:
+    def lines(self, *, search: bool = False) -> list[str]:
         """New lines since the last look; those of several hosts begin with the host's name.
 
         A stream that is not there (yet, or any more) has none.
+
+        Args:
+            search: Look for further streams in any case: a job that was started again has one more.
 
         Raises:
             RuntimeFailed: CloudWatch did not answer, or refused.
         """
         if not self._group:
             return []
-        if len(self._streams) < self._hosts or self._looks % _SEARCH_EVERY == 0:
+        if search or len(self._streams) < self._hosts or self._looks % _SEARCH_EVERY == 0:
             self._search()
         self._looks += 1
         found = [
@@ -100,7 +104,7 @@ class JobLog:
             return self._calls("GetLogEvents", **request)
         except Refused as refused:
             if stream.token and "InvalidParameter" in refused.code:
-                stream.token = ""
+                stream.token, stream.skip = "", Counter(stream.at_last)
                 return self._page(stream)
             if "ResourceNotFound" in refused.code:
                 return None
@@ -109,15 +113,14 @@ class JobLog:
     def _unread(self, stream: _Stream, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The events without those that were read before a token was given up; they share the last timestamp."""
         fresh = []
-        repeated = Counter(stream.at_last) if not stream.token else Counter[str]()
         for event in events:
             time, message = event["timestamp"], event["message"]
-            if not stream.token and time == stream.last and repeated[message] > 0:
-                repeated[message] -= 1
+            if time == stream.last and stream.skip[message] > 0:
+                stream.skip[message] -= 1
                 continue
             fresh.append(event)
             if time > stream.last:
-                stream.last, stream.at_last = time, Counter()
+                stream.last, stream.at_last, stream.skip = time, Counter(), Counter()
             if time == stream.last:
                 stream.at_last[message] += 1
         return fresh

@@ -45,7 +45,7 @@ def _build(engine: Engine, families: list[str], options: argparse.Namespace) -> 
     for family in families:
         reference = reference_of(family, tag=options.tag)
         _say(f"building {reference}")
-        engine.build(family, reference, Path.cwd(), _say)
+        engine.build(family, reference, Path.cwd(), _say, options.run_as)
         made.append(engine.inspect(family, reference) or Image(family, reference))
     return made
 
@@ -106,5 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     from intermodal import __version__
 
     parser.add_argument("--tag", default=__version__, help=f"tag of the images (default: {__version__})")
+    help_text = "user of the containers (default: 1000); SageMaker expects 0"
+    parser.add_argument("--run-as", type=int, metavar="UID", help=help_text)
     parser.add_argument("--engine", default="", metavar="NAME", help="docker or podman; the one that is installed")
     return parser

@@ -12,7 +12,7 @@ from typing import Any
 from intermodal.cli.main import new_parser
 from intermodal.core.executor_input import OPTIONS, TaskInput, read
 from intermodal.core.registry import load_function
-from intermodal.errors import Interrupted, from_json
+from intermodal.errors import from_json
 from intermodal.runtime.context import TaskContext
 from intermodal.runtime.outcome import Outcome
 from intermodal.runtime.pod_task import run_pod_task
@@ -69,7 +69,8 @@ def _run(function: Callable[..., Any], given: TaskInput, context: TaskContext) -
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told twice, it still tidies up
-    raise Interrupted("the task was told to stop", next_step="run the same command again to continue")
+    # No Exception: botocore, like many libraries, takes every Exception for a lost connection, and asks again.
+    raise KeyboardInterrupt("the task was told to stop")
 
 
 def _die_with_parent() -> None:

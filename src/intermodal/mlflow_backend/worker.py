@@ -18,7 +18,7 @@ from intermodal.runtime.entry import CANCEL, ENDED, READY, REFUSED, EntryRequest
 
 # The experiment is given by name; with its id beside it, `mlflow run` within a step would refuse both.
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "_KFP_RUNTIME")
-_PATIENCE = 90.0  # seconds to stop in; tasks get ten, and MLflow's last records take the rest
+_PATIENCE = 420.0  # seconds to stop in: a service's job takes minutes, and MLflow's last records some more
 
 
 class Worker:

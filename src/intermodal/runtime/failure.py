@@ -28,7 +28,8 @@ def failure_of(error: BaseException, task: str) -> IntermodalError:
     if isinstance(error, IntermodalError):
         return error
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "BdbQuit":  # `q` in the debugger
-        return Interrupted(f"task {task} was interrupted", next_step="run the same command again to continue")
+        headline = str(error) or f"task {task} was interrupted"
+        return Interrupted(headline, next_step="run the same command again to continue")
     if isinstance(error, SystemExit):
         expected = "a step that returns, or raises what went wrong"
         return StepFailed(f"task {task} ended the process", seen=f"sys.exit({error.code!r})", expected=expected)

@@ -67,8 +67,12 @@ class Engine:
             )
         self.name = found[0]
 
-    def build(self, family: str, reference: str, root: Path, say: Callable[[str], None]) -> None:
+    def build(
+        self, family: str, reference: str, root: Path, say: Callable[[str], None], run_as: int | None = None
+    ) -> None:
         """Build a family's image from the checkout at `root`, telling `say` what the engine prints.
+
+        Its containers run as the user `run_as`; as 1000 by default.
 
         Raises:
             UsageError: There is no Dockerfile.
@@ -84,6 +88,7 @@ class Engine:
         words = ["build", "-f", DOCKERFILE, "--target", family, "-t", reference]
         for name, value in (("VERSION", __version__), ("REVISION", _revision(root)), ("SOURCE", _origin(root))):
             words += ["--build-arg", f"{name}={value}"]
+        words += ["--build-arg", f"RUN_AS={run_as}"] if run_as is not None else []
         self._run([*words, "."], root, say)
 
     def tag(self, reference: str, other: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from intermodal.aws.settings import SECTION, SECTION_VARIABLE
 from intermodal.aws.surroundings import PIPELINE_VARIABLE
 from intermodal.core.component import IMAGE_VARIABLE
 from intermodal.core.config import Settings
@@ -59,15 +62,17 @@ class Beside(Launcher):
         inner: Runs processes on this machine.
         engine: The service's name.
         pipeline: The pipeline's name.
+        section: `[sagemaker]` as this run has it, which may say more than `intermodal.toml`.
     """
 
     mode = "beside"
 
-    def __init__(self, inner: Launcher, engine: str, pipeline: str) -> None:
+    def __init__(self, inner: Launcher, engine: str, pipeline: str, section: dict[str, Any]) -> None:
         self._inner = inner
+        told = {SECTION_VARIABLE: json.dumps(section, sort_keys=True)} if section else {}
         # The jobs that it starts run the very images that all other jobs of the run do.
         images = {IMAGE_VARIABLE.format(family=name.upper()): image for name, image in locked_images().items()}
-        self._variables = {SERVICE_VARIABLE: engine, PIPELINE_VARIABLE: pipeline, **images}
+        self._variables = {SERVICE_VARIABLE: engine, PIPELINE_VARIABLE: pipeline, **told, **images}
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""
@@ -100,7 +105,9 @@ def placed_launcher(record: RunRecord, settings: Settings, here: Launcher, *, le
     launchers: dict[str, Launcher] = {LOCAL: here}
     for place in sorted(wanted):
         launchers[place] = _open(place)(settings, record, leaves_jobs)
-        launchers[f"{place} {BESIDE}"] = Beside(Subprocess(_STOPPING), place, record.pipeline)
+        launchers[f"{place} {BESIDE}"] = Beside(
+            Subprocess(_STOPPING), place, record.pipeline, settings.extra.get(SECTION, {})
+        )
 
     def choose(launch: Launch) -> str:
         spec = spec_of(launch.task.function)
@@ -145,7 +152,8 @@ def is_reachable(tracking_uri: str) -> bool:
 
     found = urlsplit(tracking_uri)
     loopback = found.hostname in ("127.0.0.1", "localhost", "::1") and not os.environ.get("AWS_ENDPOINT_URL")
-    return found.scheme in ("http", "https") and not found.password and not loopback
+    secret = found.username or found.password or found.query
+    return found.scheme in ("http", "https") and not secret and not loopback
 
 
 def _open(place: str) -> Callable[[Settings, RunRecord, bool], Launcher]:

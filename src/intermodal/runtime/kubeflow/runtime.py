@@ -23,7 +23,7 @@ from intermodal.runtime.base import RunRequest, Runtime
 from intermodal.runtime.compiled import Rendered, locked_images, require_digests
 from intermodal.runtime.graph import GraphTask, in_loop, tasks_of
 from intermodal.runtime.kubeflow.client import require_host
-from intermodal.runtime.kubeflow.delegation import delegations
+from intermodal.runtime.kubeflow.delegation import delegations, stop_delegated
 from intermodal.runtime.kubeflow.ending import finished, reopened
 from intermodal.runtime.kubeflow.follow import Follower
 from intermodal.runtime.kubeflow.links import linked
@@ -222,7 +222,9 @@ class KubeflowRuntime(Runtime):
         follower = self._follower(server, record, graph, observer)
         if not has_ended(follower.look()):
             server.terminate(record.remote["run_id"])
-        return self._finished(follower, follower.follow(), observer)
+        run = follower.follow()
+        stop_delegated(record.remote["run_id"], record.placements, self.settings)
+        return self._finished(follower, run, observer)
 
     def _left(self, record: RunRecord) -> Interrupted:
         """The run goes on without us; its tasks end its MLflow run from now on."""

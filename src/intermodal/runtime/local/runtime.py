@@ -189,7 +189,8 @@ def _guarded(
                 raise stopped
             return well, None
     except (KeyboardInterrupt, Interrupted):
-        engine.stop()
+        with _deaf():
+            engine.stop()
         return False, stopped
     except IntermodalError as raised:
         return False, raised
@@ -240,6 +241,22 @@ def _sweep(home: Path, store: str) -> None:
     remove_abandoned(home / "tmp")
     if "://" not in store:
         remove_abandoned(Path(store) / STAGING)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Told to stop twice, the run still stops all that it started; a job elsewhere takes minutes to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -71,6 +71,9 @@ def collect(ended: Ended, home: Path) -> Outcome:
         if told is not None:
             outputs = {name: _republished(store, item, brought) for name, item in told.outputs.items()}
             return replace(told, outputs=outputs, cache_key=ended.parts.key)
+        if not ended.plan.job.source_dir:
+            where = f"nothing at {job_prefix(ended.name)}/output"
+            raise StepFailed("the job ended well, but how its task ended did not come back", seen=where)
         return Outcome(SUCCEEDED, outputs=_of_script(store, ended, folder), cache_key=ended.parts.key)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

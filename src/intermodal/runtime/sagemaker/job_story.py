@@ -58,9 +58,12 @@ class JobStory:
             description: The job, as AWS describes it at its end.
             store: Where the job left it.
         """
+        phases = {item.get("Status") for item in description.get("SecondaryStatusTransitions") or []}
+        if phases & {"Interrupted", "Restarting"}:
+            self._ended = False  # the mark of an earlier life; this one has a stream of its own
         until = time.monotonic() + (_LATE_SECONDS if self._kind.status(description) == COMPLETED else 2.0)
         journal = store.read(journal_key(self._name))
-        self._take([] if self._unreadable else self._lines())
+        self._take([] if self._unreadable else self._lines(search=True))
         # A job that left its journal says nothing more that is missed: its last lines are worth a short wait only.
         until = min(until, time.monotonic() + 2.0) if journal is not None else until
         while not self._ended and not self._unreadable and time.monotonic() < until:
@@ -70,9 +73,9 @@ class JobStory:
             if event.get("event") == "metric":
                 self._journal(event)
 
-    def _lines(self) -> list[str]:
+    def _lines(self, *, search: bool = False) -> list[str]:
         try:
-            return self._log.lines()
+            return self._log.lines(search=search)
         except IntermodalError as error:  # the log is for people: without it the job goes on all the same
             self._unreadable = True
             return [f"warning: the job's log cannot be read: {error}"]

@@ -28,7 +28,8 @@ from intermodal.core.metric_lines import metric_line
 from intermodal.core.step import spec_of
 from intermodal.errors import IntermodalError
 from intermodal.runtime.context import TaskContext
-from intermodal.runtime.outcome import CACHED, SUCCEEDED, Outcome
+from intermodal.runtime.failure import failure_of
+from intermodal.runtime.outcome import CACHED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.job_files import (
     END_MARK,
     ISOLATED_VARIABLE,
@@ -209,10 +210,16 @@ def _handed_over(outcome: Outcome, context: TaskContext) -> Outcome:
     if outcome.state not in (SUCCEEDED, CACHED):
         tell_failure(outcome)
         return outcome
-    if is_training():
-        for item in outcome.outputs.values():
+    try:
+        for item in outcome.outputs.values() if is_training() else ():
             if item.schema == "system.Model":
                 _copy_model(item.uri, context)
+    except OSError as error:  # the artifacts are published all the same
+        print(f"warning: no model.tar.gz: {error}; SageMaker wants images that run as root", file=sys.stderr)
+    except Exception as error:  # what was made is published, but native tools would find no model
+        failed = replace(outcome, state=FAILED, error=failure_of(error, context.task).to_json())
+        tell_failure(failed)
+        return failed
     return outcome
 
 

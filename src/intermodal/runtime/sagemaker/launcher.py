@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -24,14 +27,16 @@ from intermodal.runtime.local.launch import Launch, Launcher, vanished
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.collecting import Ended, collect
 from intermodal.runtime.sagemaker.job_story import JobStory
-from intermodal.runtime.sagemaker.ownership import claim, is_ours
+from intermodal.runtime.sagemaker.ownership import claim, claim_new, is_ours
 from intermodal.runtime.sagemaker.planning import parts_of, plan_of, remember, remembered
 from intermodal.runtime.sagemaker.results import leave_outcome, outcome_of, usable_outcome
+from intermodal.store.cache_index import CachedResult, CacheIndex
 from intermodal.store.locate import open_store
 
 Answer = TypeVar("Answer")
 _FIRST_PAUSE = 0.2
 _GRACE = 240.0  # SageMaker gives a container 120 s after SIGTERM, and needs time around it
+_POD_GRACE = 10.0  # a pod has 30 s in all, and must still say how its task ended
 _CREATED_LATE = 3.0  # how long a job may take to appear whose creation was interrupted
 _MOST_ATTEMPTS = 50
 
@@ -102,13 +107,17 @@ class Jobs(Launcher):
         if known is not None:
             return known
         plan = self._patiently(partial(plan_of, launch, self._pipeline, self._sagemaker, self.place))
-        job = self._submitted(plan, launch)
-        try:
-            outcome = self._followed(job, plan, launch)
-        finally:
-            if job.description is not None and job.kind.status(job.description) in ENDED:
-                self._forget(job)
-        return replace(outcome, seconds=round(time.monotonic() - began, 3))
+        while True:
+            job = self._submitted(plan, launch)
+            try:
+                outcome = self._followed(job, plan, launch)
+            finally:
+                if job.description is not None and job.kind.status(job.description) in ENDED:
+                    self._forget(job)
+            # A job of another run, which was told to stop: we were not, so the work begins anew.
+            gone = not job.ours and job.kind.status(job.description or {}) == STOPPED
+            if not gone or self._stopped.is_set():
+                return replace(outcome, seconds=round(time.monotonic() - began, 3))
 
     def terminate(self) -> None:
         """See `Launcher.terminate`; a signal handler calls it, so nothing is asked here."""
@@ -120,10 +129,13 @@ class Jobs(Launcher):
         calls = Calls("sagemaker", self._sagemaker)
         with self._lock:
             jobs = [job for job in self._active.values() if job.ours and not self._leave]
+        grace = _POD_GRACE if os.environ.get("INTERMODAL_ON") else _GRACE
         for job in jobs:
-            self._tell(calls, job)
+            with _warned(job):
+                self._tell(calls, job)
         for job in jobs:
-            wait_for_end(calls, job.kind, job.name, _GRACE)
+            with _warned(job):
+                wait_for_end(calls, job.kind, job.name, grace)
             self._forget(job)
 
     def _tell(self, calls: Calls, job: Job) -> None:
@@ -151,14 +163,19 @@ class Jobs(Launcher):
             for staged in rendered.staged_files:
                 self._patiently(partial(store.write, staged.key, staged.content))
             job = Job(kind, rendered.name, collects=rendered.collects)
-            if find_job(self._calls, kind, job.name) is None:
-                self._patiently(partial(claim, self.place.store, job.name, plan.run_id))
+            owned = (self.place.store, job.name, plan.run_id, self._settings.runs)
+            absent = find_job(self._calls, kind, job.name) is None
+            job.ours = self._patiently(partial(claim_new if absent else is_ours, *owned))
             self._remember(job)  # before it is asked for: whoever is interrupted now must know what to stop
             try:
                 job.description, created = create_or_adopt(self._calls, kind, request)
-            except IntermodalError:
-                self._forget(job)
+            except IntermodalError as error:
+                if not isinstance(error, Interrupted):  # told to stop in the middle: it may exist
+                    self._forget(job)
                 raise
+            if created and not job.ours:  # somebody claimed it, and was slower
+                job.ours = True
+                self._patiently(partial(claim, self.place.store, job.name, plan.run_id))
             if created or self._adopted(job, plan, launch):
                 self._note(job, launch, created=created)
                 return job
@@ -172,14 +189,17 @@ class Jobs(Launcher):
     def _adopted(self, job: Job, plan: TaskPlan, launch: Launch) -> bool:
         """Whether a job that was there already can stand for ours."""
         if job.kind.status(job.description or {}) == STOPPING:
-            job.description = wait_for_end(self._calls, job.kind, job.name, _GRACE)
+            job.description = wait_for_end(self._calls, job.kind, job.name, _GRACE, self._sleep)
         status = job.kind.status(job.description or {})
         if status == COMPLETED:
-            unread = job.collects and outcome_of(self.place.store, job.name) is None
-            return unread or usable_outcome(self.place.store, job.name) is not None
+            told = self._patiently(partial(outcome_of, self.place.store, job.name))
+            if job.collects and told is None:
+                return True
+            return self._patiently(partial(usable_outcome, self.place.store, job.name)) is not None
         if status != IN_PROGRESS:
             return False
-        job.ours = is_ours(self.place.store, job.name, plan.run_id, self._settings.runs)
+        owned = (self.place.store, job.name, plan.run_id, self._settings.runs)
+        job.ours = self._patiently(partial(is_ours, *owned))
         if job.ours:
             self._patiently(partial(claim, self.place.store, job.name, plan.run_id))
         return True
@@ -236,6 +256,9 @@ class Jobs(Launcher):
             return told
         ended = Ended(job.name, description, plan, parts_of(launch))
         outcome = collect(ended, launch.task.context.settings.home)
+        # First: whoever comes after us trusts an outcome only with its entry in the memory.
+        found = CachedResult(ended.parts, outcome.outputs, outcome.values, "", outcome.seconds)
+        CacheIndex(open_store(self.place.store)).remember(found, plan.task)
         leave_outcome(self.place.store, job.name, outcome)
         return outcome
 
@@ -265,3 +288,13 @@ class Jobs(Launcher):
     def _forget(self, job: Job) -> None:
         with self._lock:
             self._active.pop(job.name, None)
+
+
+@contextlib.contextmanager
+def _warned(job: Job) -> Iterator[None]:
+    """Go on with the other jobs when one cannot be stopped; say so."""
+    try:
+        yield
+    except IntermodalError as error:
+        line = f"warning: the {job.kind.name.lower()} job {job.name} may go on: {error.headline}; intermodal reap"
+        print(line, file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from intermodal.core.hosts import hosts_here
 from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed, StepFailed
+from intermodal.runtime.failure import failure_of
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.cluster import Cluster
 from intermodal.runtime.task import Task, look_up, run_share, run_task
@@ -41,7 +42,8 @@ def run_with_others(task: Task) -> Outcome:
         if not cluster.several_hosts:
             return run_task(task)
         return _as_first(task, cluster) if cluster.hosts.is_first else _as_member(task, cluster)
-    except IntermodalError as error:
+    except (IntermodalError, KeyboardInterrupt) as raised:
+        error = failure_of(raised, task.context.task)
         return Outcome(CANCELLED if isinstance(error, Interrupted) else FAILED, error=error.to_json())
 
 

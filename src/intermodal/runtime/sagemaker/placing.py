@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 from intermodal.aws.client import find_place
+from intermodal.aws.prices import load_prices
 from intermodal.aws.settings import sagemaker_settings
 from intermodal.core.config import Settings
 from intermodal.runtime.local.launch import Launcher
@@ -29,6 +30,7 @@ def jobs_launcher(settings: Settings, record: RunRecord, leaves_jobs: bool) -> L
     sagemaker = sagemaker_settings(settings)
     if sagemaker.profile:
         os.environ.setdefault("AWS_PROFILE", sagemaker.profile)  # the store's clients know no settings
+    load_prices(sagemaker.prices)  # a table that is wrong is refused before anything is paid for
     if settings.store.startswith("s3://") and not sagemaker.store:
         sagemaker = replace(sagemaker, store=settings.store)
     require_bucket(find_place(sagemaker).store, sagemaker)

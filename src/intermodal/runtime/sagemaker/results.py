@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from intermodal.errors import IntermodalError
+from intermodal.errors import ArtifactCorrupt
 from intermodal.runtime.outcome import CACHED, SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.job_files import outcome_key
 from intermodal.store.locate import find_manifest, open_store
@@ -61,6 +61,6 @@ def usable_outcome(store: str, job: str) -> Outcome | None:
 def _is_whole(uri: str, digest: str) -> bool:
     try:
         found = find_manifest(uri)
-    except IntermodalError:
+    except ArtifactCorrupt:
         return False
     return found is not None and found[1].digest == digest

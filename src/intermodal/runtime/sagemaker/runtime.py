@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from intermodal.aws.client import find_place
@@ -27,6 +28,8 @@ class SageMakerRuntime(LocalRuntime):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.sagemaker = sagemaker_settings(settings)
+        if self.sagemaker.profile:
+            os.environ.setdefault("AWS_PROFILE", self.sagemaker.profile)  # the store's clients know no settings
 
     def run(self, request: RunRequest, observer: Observer) -> RunRecord:
         """See `Runtime.run`."""
