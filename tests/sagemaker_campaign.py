@@ -17,7 +17,6 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ KINDS = ("kill", "terminate", "pod", "network", "throttle", "error", "preempt", 
 HERE = Path(__file__).resolve().parent
 _PATIENCE = 120.0
 _MOST_TRIES = 6
+_LONG = 60.0  # seconds that a job would take which is to be stopped
 
 
 @dataclass
@@ -148,23 +148,32 @@ class Campaign:
         print(f"seed {seed} {kind} {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
 
     def _kill(self, seed: int, chance: random.Random) -> None:
-        self._interrupted(seed, chance, signal.SIGKILL)
-
-    def _terminate(self, seed: int, chance: random.Random) -> None:
-        self._interrupted(seed, chance, signal.SIGTERM)
-
-    def _interrupted(self, seed: int, chance: random.Random, number: signal.Signals) -> None:
+        """A submitter is killed, once or twice; whoever comes after it goes on with its jobs."""
         seconds = chance.uniform(0.5, 2.0)
         for _ in range(chance.choice([1, 1, 2])):
             submitter = self._submitter(seed, seconds)
             if submitter.wait(chance.uniform(0.1, 4.0)) is None:
                 self.figures.killed += 1
-                submitter.signal(number)
-                code = submitter.wait(_PATIENCE)
-                # -15: it was told before it listened, and so before it asked for anything.
-                expected = (-number,) if number == signal.SIGKILL else (130, 0, -number)
-                self._expect(code in expected, f"seed {seed}: a submitter told to stop ended with {code}")
+                submitter.signal(signal.SIGKILL)
+                submitter.wait(_PATIENCE)
         self._finish(seed, seconds)
+
+    def _terminate(self, seed: int, chance: random.Random) -> None:
+        """A submitter is told to stop; its job, which would take long, has stopped when it ends."""
+        for _ in range(chance.choice([1, 1, 2])):
+            if chance.random() < 0.5:  # in the middle of a call, as likely as not
+                operation = chance.choice(["Create*Job", "Describe*Job", "GetLogEvents"])
+                self.fault(fault="delay", operation=operation, seconds=1.0, times=3)
+            submitter = self._submitter(seed, _LONG)
+            self._expect(submitter.wait(chance.uniform(0.1, 5.0)) is None, f"seed {seed}: nothing to be stopped")
+            self.figures.killed += 1
+            submitter.signal(signal.SIGTERM)
+            code = submitter.wait(_PATIENCE)
+            # -15: it was told before it listened, and so before it asked for anything.
+            self._expect(code in (130, -signal.SIGTERM), f"seed {seed}: told to stop, it ended with {code}")
+            left = [job.name for job in self._jobs() if job.seed == seed and job.status in ("InProgress", "Stopping")]
+            self._expect(not left, f"seed {seed}: left running: {left}")
+        self._finish(seed, chance.uniform(0.2, 1.0))
 
     def _pod(self, seed: int, chance: random.Random) -> None:
         """A pod that delegates is killed, and Kubeflow starts another in its place."""
@@ -292,8 +301,11 @@ class Campaign:
         self._expect(not left, f"left running: {left}")
         self._check_store()
         self._check_mlflow()
+
+    def close(self) -> None:
+        """Stop the service, and with it whatever still runs."""
         self._service.terminate()
-        self._service.wait(30)
+        self._service.wait(60)
 
     def _check_store(self) -> None:
         import hashlib
@@ -367,6 +379,8 @@ def _seen(name: str, kind: str, told: dict[str, Any]) -> JobSeen:
     step = "count" if "-count-" in name else "add_up"
     ended = told.get(f"{kind}EndTime")
     status = told[f"{kind}JobStatus"]
+    if status == "Stopped" and _did_its_work(name, told):
+        status = "Completed"  # it was told to stop when its task had ended already
     return JobSeen(
         name,
         step,
@@ -375,6 +389,19 @@ def _seen(name: str, kind: str, told: dict[str, Any]) -> JobSeen:
         told["CreationTime"].timestamp(),
         ended.timestamp() if ended else float("inf") if status in ("InProgress", "Stopping") else 0.0,
     )
+
+
+def _did_its_work(name: str, told: dict[str, Any]) -> bool:
+    """Whether a job left word that its task went well."""
+    import boto3
+    from botocore.exceptions import ClientError
+
+    bucket, _, prefix = told["Environment"]["INTERMODAL_STORE"].removeprefix("s3://").partition("/")
+    try:
+        found = boto3.Session().client("s3").get_object(Bucket=bucket, Key=f"{prefix}/jobs/{name}/outcome.json")
+    except ClientError:
+        return False
+    return json.loads(found["Body"].read())["state"] in ("SUCCEEDED", "CACHED")
 
 
 def _seed_of(name: str, told: dict[str, Any], kind: str) -> int:
@@ -550,10 +577,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     _preload()
     campaign = Campaign(options.folder)
-    progress: Callable[[int], None] = campaign.go
-    for seed in range(options.first, options.last + 1):
-        progress(seed)
-    campaign.end()
+    try:
+        for seed in range(options.first, options.last + 1):
+            campaign.go(seed)
+        campaign.end()
+    finally:
+        campaign.close()
     print(json.dumps({**campaign.figures.__dict__, "runs": dict(campaign.figures.runs)}, indent=1))
     return 1 if campaign.figures.wrong else 0
 

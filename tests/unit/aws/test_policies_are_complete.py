@@ -36,7 +36,8 @@ def called() -> dict[str, set[str]]:
     names = set(session.get_service_model("sagemaker").operation_names)
     names |= set(session.get_service_model("sagemaker-runtime").operation_names)
     found: dict[str, set[str]] = {}
-    folders = [SOURCE / "aws", SOURCE / "runtime" / "sagemaker", SOURCE / "steps", SOURCE / "runtime" / "pods"]
+    folders = [SOURCE / "aws", SOURCE / "runtime" / "sagemaker", SOURCE / "steps", SOURCE / "serving", SOURCE / "cli"]
+    assert all(folder.is_dir() for folder in folders)
     for path in [file for folder in folders for file in folder.rglob("*.py")]:
         if path.name in ("actions.py", "charges.py"):
             continue
