@@ -149,10 +149,10 @@ class Campaign:
 
     def _kill(self, seed: int, chance: random.Random) -> None:
         """A submitter is killed, once or twice; whoever comes after it goes on with its jobs."""
-        seconds = chance.uniform(0.5, 2.0)
+        seconds = chance.uniform(1.0, 5.0)
         for _ in range(chance.choice([1, 1, 2])):
             submitter = self._submitter(seed, seconds)
-            if submitter.wait(chance.uniform(0.1, 4.0)) is None:
+            if submitter.wait(chance.uniform(0.1, 5.0)) is None:
                 self.figures.killed += 1
                 submitter.signal(signal.SIGKILL)
                 submitter.wait(_PATIENCE)
