@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
@@ -64,14 +65,32 @@ def test_a_training_job_leaves_its_model_for_native_tools_and_its_curve_in_mlflo
     task = next(item for item in record["tasks"] if item["name"] == "add-up")
     assert task["metrics"] == {"total": float(sum(range(3, 103)))}
     assert mlflow_states() == {record["run_id"]: "FINISHED", "count": "FINISHED", "add-up": "FINISHED"}
-    import mlflow
-
     tracking = mlflow.MlflowClient(tracking_uri=f"sqlite:///{os.environ['INTERMODAL_HOME']}/mlflow.db")
     curve = tracking.get_metric_history(record["tasks"][0]["mlflow_run_id"], "turn")
     assert [(point.step, point.value) for point in curve] == [(turn, turn + 3.0) for turn in range(5)]
     again = run("adding", "-p", "seed=3")
     assert again.code == 0
     assert len(jobs()) == 2  # remembered: no new job
+
+
+def test_a_curve_that_the_log_has_lost_is_taken_from_what_the_job_left(sagemaker: LocalSageMaker):
+    sagemaker.service.faults.add({"fault": "lost-logs", "job": "counting-*", "times": 1})
+    done = run("counting", "-p", "seed=21")
+    assert done.code == 0, done.err
+    (record,) = records()
+    tracking = mlflow.MlflowClient(tracking_uri=f"sqlite:///{os.environ['INTERMODAL_HOME']}/mlflow.db")
+    curve = tracking.get_metric_history(record["tasks"][0]["mlflow_run_id"], "turn")
+    assert [(point.step, point.value) for point in curve] == [(turn, turn + 21.0) for turn in range(5)]
+
+
+@pytest.mark.parametrize("table", ["place", "place.adding"])
+def test_where_a_step_runs_can_stand_in_the_file(sagemaker: LocalSageMaker, tmp_path: Path, table: str):
+    (tmp_path / "intermodal.toml").write_text(f'[{table}]\nadd_up = "sagemaker"\n')
+    done = intermodal("run", f"{PIPELINES}:adding", "-p", "seed=23", "--json")
+    assert done.code == 0, done.err
+    (record,) = records()
+    assert {task["name"]: bool(task["job"]) for task in record["tasks"]} == {"count": False, "add-up": True}
+    assert [name.rpartition("-")[0] for name in jobs()] == ["adding-add-up"]
 
 
 def test_whoever_comes_after_a_killed_submitter_adopts_its_job(sagemaker: LocalSageMaker, tmp_path: Path):
