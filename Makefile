@@ -1,5 +1,5 @@
 # make demo and make test do everything on a fresh machine with Python 3.11.
-.PHONY: setup setup-dev demo test check bench conformance format clean
+.PHONY: setup setup-dev demo test check faults bench conformance format clean
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
@@ -33,6 +33,9 @@ check: setup-dev
 	@setup/timed "types" $(BIN)/mypy
 	@setup/timed "layers" $(BIN)/lint-imports --no-cache
 	@setup/timed "drift of generated files" $(BIN)/intermodal regenerate --check
+
+faults: setup-dev
+	@setup/timed "200 runs in which something goes wrong" env INTERMODAL_FAULT_RUNS=200 $(BIN)/python -m pytest -n 2 tests/e2e/test_sagemaker_faults.py
 
 bench: setup-dev
 	@for name in ingest featurize training overhead sagemaker; do setup/timed "$$name" $(BIN)/python benchmarks/$$name.py || exit 1; done
