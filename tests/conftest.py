@@ -39,7 +39,7 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No test reads or writes the user's own runs; MLflow is off unless a test switches it on."""
-    for name in [name for name in os.environ if name.startswith(("INTERMODAL_", "MLFLOW_"))]:
+    for name in [name for name in os.environ if name.startswith(("INTERMODAL_", "MLFLOW_", "AWS_"))]:
         if name != "INTERMODAL_SHARED":
             monkeypatch.delenv(name)
     monkeypatch.delenv("_KFP_RUNTIME", raising=False)  # a verb tried in this process may have set it

@@ -179,7 +179,7 @@ def test_a_run_that_cannot_be_used_is_refused(project: Path, store: Store, fault
         ("line", {"backend_config": {"weight": True}}, "unknown key"),
         ("line", {"backend_config": {"runtime": "kubeflow"}}, "another runtime"),
         ("line", {"backend": "intermodal"}, "names no runtime"),
-        ("line", {"backend": "intermodal-sagemaker"}, "sagemaker"),
+        ("line", {"backend": "intermodal-sagemaker"}, "AWS does not say which account"),
         ("line", {"env_manager": "uv"}, "makes no environment"),
         ("line", {"docker_args": {"gpus": "all"}}, "--docker-args"),
         ("line", {"version": "main"}, "git repository"),

@@ -140,7 +140,7 @@ def test_two_runs_of_the_same_work_share_one_job_and_the_second_leaves_it_to_the
     second = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words)
     until_line(second, lambda line: "adopted" in line)
     os.kill(second.pid, signal.SIGTERM)
-    assert second.wait(60) == 130
+    assert second.wait(150) == 130
     assert first.wait(90) == 0
     assert list(jobs().values()) == ["Completed"]
 

@@ -111,7 +111,13 @@ def _account(profile: str, region: str, endpoint: str) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return str(_client("sts", profile, region, endpoint).get_caller_identity()["Account"])
+        try:
+            return str(_client("sts", profile, region, endpoint).get_caller_identity()["Account"])
+        except ClientError as error:
+            if not error.response["Error"]["Code"].startswith("Expired"):
+                raise
+            renew_clients()  # somebody may have put others in the place of the old ones
+            return str(_client("sts", profile, region, endpoint).get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
         raise RuntimeFailed(
             "AWS does not say which account this is",

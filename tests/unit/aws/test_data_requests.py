@@ -82,7 +82,15 @@ def test_every_request_is_within_the_model(text: str, other: str, attempt: int) 
     sql = Sql(text, {"id": other, "stars": "5"})
     for place in (RedshiftSettings(workgroup="work"), RedshiftSettings(cluster="reviews", db_user="reader")):
         requests.append(statement_request(sql, place, other))
-    job = SparkJob(text, "s3://b/a.py", (text, other), "image:1", {"spark.a": text}, {"NAME": other}, tags={"a": "b"})
+    job = SparkJob(
+        text,
+        "s3://b/a.py",
+        tuple(item for item in (text, other) if item.strip()),
+        "image:1",
+        {"spark.a": text},
+        {"NAME": other},
+        tags={"a": "b"},
+    )
     requests += [job_request(where, job, EMR, PLACE, attempt) for where in PLACES]
     assert all(map(sound, requests))
 
