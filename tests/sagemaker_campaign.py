@@ -446,8 +446,11 @@ class ForkedRecorder:
     def poll(self) -> int | None:
         """Its exit code, None while it runs."""
         if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+            except ChildProcessError:  # another thread has waited for it
+                self.returncode = 0
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -523,6 +526,11 @@ class Submitter:
 def _child(words: list[str], variables: dict[str, str], log: Path) -> int:
     from intermodal.cli.main import main
 
+    from intermodal.aws.client import renew_clients
+    from intermodal.store import s3
+
+    renew_clients()  # a process of its own looks for credentials itself
+    s3._client.cache_clear()
     os.setsid()
     os.environ |= variables
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
