@@ -524,9 +524,8 @@ class Submitter:
 
 
 def _child(words: list[str], variables: dict[str, str], log: Path) -> int:
-    from intermodal.cli.main import main
-
     from intermodal.aws.client import renew_clients
+    from intermodal.cli.main import main
     from intermodal.store import s3
 
     renew_clients()  # a process of its own looks for credentials itself
