@@ -18,4 +18,5 @@ expected = size * (size - 1) / 2
 dist.destroy_process_group()
 if total.item() != expected:
     raise SystemExit(f"rank {rank} of {size}: the sum of ranks is {total.item()}, and should be {expected}")
-print(f"rank {rank} of {size}: all ranks found one another")
+# One write a line: the ranks share one output, and print() writes the line and its end apart.
+print(f"rank {rank} of {size}: all ranks found one another\n", end="", flush=True)
