@@ -14,7 +14,7 @@ from intermodal.aws.tags import own_tags, tag_list
 from intermodal.cli.main import main
 from intermodal.core.config import load_settings
 from intermodal.runtime.record import RunRecord
-from intermodal.runtime.sagemaker.ownership import claim
+from intermodal.store.ownership import StoredOwnership
 from local_sagemaker import (
     BUCKET,
     client,
@@ -117,7 +117,7 @@ def test_a_job_that_a_living_run_has_adopted_is_its_own(account, capfd):
     live = RunRecord("p-live", "p", "p.py", {}, {}, process=os.getpid())
     live.save(load_settings().runs)
     job("adopted", "p-dead", kind="processing")
-    claim(f"s3://{BUCKET}/intermodal", "adopted", "p-live")
+    StoredOwnership(f"s3://{BUCKET}/intermodal", "p-live", load_settings().runs).claim("adopted")
     assert reaped(capfd)["adopted"] == ("left", "its run goes on")
     replace(live, state="FAILED").save(load_settings().runs)
     assert reaped(capfd)["adopted"][0] == "stopped"

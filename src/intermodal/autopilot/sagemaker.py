@@ -33,6 +33,7 @@ from intermodal.aws.surroundings import current_plan
 from intermodal.core.manifest import Manifest, Origin, describe_files
 from intermodal.core.registry import load_spec
 from intermodal.errors import ArtifactCorrupt, StepFailed
+from intermodal.store.ownership import ownership_of
 from intermodal.text.model_files import model_metadata
 from intermodal.text.token_rows import label_names
 
@@ -60,7 +61,8 @@ def pilot_on_sagemaker(
         DataRejected: The features cannot be used.
         RuntimeFailed: AWS refused, or did not answer.
         StepFailed: The job failed, or left no candidate.
-        Interrupted: We were told to stop; so was the job.
+        StoreFailed: Whose the job is could not be read or noted.
+        Interrupted: We were told to stop; so was the job, unless it is another run's.
     """
     labels = label_names(metadata)
     splits = read_splits(features, labels)
@@ -70,7 +72,9 @@ def pilot_on_sagemaker(
     for name in ("train", "validation"):
         _upload_rows(plan, features, name, labels, folder)
     calls = Calls("sagemaker", plan.settings)
-    job = ServiceJob(calls, AUTOML, lambda attempt: render(replace(plan, attempt=attempt))[0], plan.place.region)
+    job = ServiceJob(
+        calls, AUTOML, lambda attempt: render(replace(plan, attempt=attempt))[0], plan.place.region, ownership_of(plan)
+    )
     described = job.run(AutomlProgress())
     found = all_candidates(calls, job.name)
     records = [_record(item) for item in found]

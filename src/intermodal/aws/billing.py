@@ -95,6 +95,19 @@ def sum_of(bills: Sequence[Bill]) -> dict[str, float | str]:
     return {**made, "cost_usd": sum(costs)} if len(costs) == len(bills) else made
 
 
+def shared_bill(bill: dict[str, float | str], paid_by: str) -> dict[str, float | str]:
+    """The bill of a job that a run did not start: it tells the seconds, and costs this run nothing.
+
+    Args:
+        bill: As a task's record keeps it.
+        paid_by: The other run that is charged with it, in words; empty when this one is.
+
+    Returns:
+        The bill, with `paid_by` where another run is charged with it.
+    """
+    return {**bill, "cost_usd": 0.0, "paid_by": paid_by} if bill and paid_by else bill
+
+
 def _training(job: dict[str, Any]) -> tuple[str, float, float]:
     ran = float(job.get("TrainingTimeInSeconds") or _between(job, "TrainingStartTime", "TrainingEndTime"))
     charged = job.get("BillableTimeInSeconds")

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from intermodal.aws.instances import has_own_disk, instance_for
+from intermodal.aws.names import JOBS_FOLDER
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.secrets import check_no_secrets
 from intermodal.aws.settings import JobSettings
@@ -18,7 +19,7 @@ _SPOT_GRACE = 3600  # seconds that spare capacity is waited for beyond the job's
 
 def jobs_prefix(plan: TaskPlan) -> str:
     """Where the jobs' own files lie in the store."""
-    return f"{plan.place.store}/jobs"
+    return f"{plan.place.store}/{JOBS_FOLDER}"
 
 
 def vpc(job: JobSettings) -> dict[str, Any]:
@@ -73,7 +74,9 @@ def job_tags(plan: TaskPlan) -> list[dict[str, str]]:
     for name in plan.settings.tags:
         if name.lower().startswith("aws:"):
             raise UsageError("sagemaker.tags has a name that AWS keeps for itself", seen=name, expected="no aws:")
-    own = own_tags(run_id=plan.run_id, pipeline=plan.pipeline, task=plan.task, step=plan.spec.name)
+    own = own_tags(
+        run_id=plan.run_id, pipeline=plan.pipeline, task=plan.task, step=plan.spec.name, machine=plan.machine
+    )
     own = {name: _NOT_IN_TAGS.sub("_", value) for name, value in own.items()}
     made = tag_list({**plan.settings.tags, **own})
     if len(made) > LIMIT:

@@ -7,6 +7,7 @@ import re
 from intermodal.errors import UsageError
 
 JOB_LIMIT = 63
+JOBS_FOLDER = "jobs"  # in the store: a folder for each job
 AUTOML_LIMIT = 32
 _DIGITS = 12
 _OTHER = re.compile(r"[^a-zA-Z0-9]+")

@@ -83,6 +83,7 @@ class TaskPlan:
         unknown_inputs: Inputs whose URIs are known only while the pipeline runs.
         unknown_parameters: Parameters whose values are known only while the pipeline runs.
         use_cache: Whether the job itself may answer with a remembered result.
+        machine: Mark of the machine that follows the job, for a tag; empty where none does.
     """
 
     pipeline: str
@@ -99,6 +100,7 @@ class TaskPlan:
     unknown_inputs: tuple[str, ...] = field(default=())
     unknown_parameters: tuple[str, ...] = field(default=())
     use_cache: bool = True
+    machine: str = ""
 
     @property
     def job(self) -> JobSettings:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from intermodal.aws.billing import Bill, billed, sum_of
+from intermodal.aws.billing import Bill, billed, shared_bill, sum_of
 from intermodal.aws.calls import Calls
 from intermodal.aws.job_kinds import TRAINING, TRANSFORM, TUNING, JobKind
 from intermodal.aws.prices import load_prices
@@ -12,21 +13,24 @@ from intermodal.core.events import log_bill
 from intermodal.errors import IntermodalError
 
 
-def log_bills(calls: Calls, kind: JobKind, description: dict[str, Any]) -> None:
+def log_bills(
+    calls: Calls, kind: JobKind, description: dict[str, Any], paid_by: Callable[[], str] = lambda: ""
+) -> None:
     """Record what a job that has ended was charged with; a bill that cannot be had ends no step.
 
     Args:
         calls: SageMaker.
         kind: The job's kind.
         description: As AWS describes it at its end.
+        paid_by: Tells the other run that is charged with it, in words; empty when this one is.
     """
     try:
-        bills = bills_of(calls, kind, description)
+        bill = shared_bill(sum_of(bills_of(calls, kind, description)), paid_by())
     except (IntermodalError, KeyError) as error:
         print(f"warning: what the job was charged with is not known: {error}", flush=True)
         return
-    if bills:
-        log_bill(sum_of(bills))
+    if bill:
+        log_bill(bill)
 
 
 def bills_of(calls: Calls, kind: JobKind, description: dict[str, Any]) -> list[Bill]:

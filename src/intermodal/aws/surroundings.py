@@ -12,11 +12,19 @@ from typing import Any
 from intermodal.aws.client import find_place
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.settings import sagemaker_settings
+from intermodal.core.attempt import machine_mark
 from intermodal.core.component import image_of
 from intermodal.core.config import load_settings
 from intermodal.core.step import StepSpec
 
 PIPELINE_VARIABLE = "INTERMODAL_PIPELINE"
+SERVICE_VARIABLE = "INTERMODAL_SERVICE"
+SAGEMAKER = "sagemaker"
+
+
+def on_sagemaker() -> bool:
+    """Whether the runtime wants SageMaker to do the work of this step."""
+    return os.environ.get(SERVICE_VARIABLE) == SAGEMAKER
 
 
 def current_plan(spec: StepSpec, parameters: dict[str, Any], inputs: dict[str, tuple[str, ...]]) -> TaskPlan:
@@ -47,4 +55,5 @@ def current_plan(spec: StepSpec, parameters: dict[str, Any], inputs: dict[str, t
         settings=sagemaker,
         place=find_place(sagemaker),
         nonce="" if shared else f"{run_id}-{task}",
+        machine=machine_mark(),
     )

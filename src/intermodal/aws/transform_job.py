@@ -13,6 +13,7 @@ from intermodal.aws.calls import Calls, Refused
 from intermodal.aws.job_kinds import IN_PROGRESS, TRANSFORM
 from intermodal.aws.jobs import stop_job
 from intermodal.aws.objects import is_there, listed, read_object, upload_file, upload_folder
+from intermodal.aws.ownership import Ownership
 from intermodal.aws.request import Request, TaskPlan
 from intermodal.aws.service_job import ServiceJob
 from intermodal.aws.transform import lines_uri, render
@@ -22,7 +23,7 @@ _READY = "_READY"  # beside the lines' prefix, written after all of them
 
 
 def run_transform(
-    plan: TaskPlan, model: Path, write_lines: Callable[[Path], None], work: Path
+    plan: TaskPlan, model: Path, write_lines: Callable[[Path], None], work: Path, ownership: Ownership
 ) -> tuple[dict[str, Any], list[Path]]:
     """Answer every line of a task's reviews with its model, as a transform job.
 
@@ -31,6 +32,7 @@ def run_transform(
         model: The model's directory on this machine.
         write_lines: Writes the files of lines into a folder; called only where they are not on S3.
         work: A folder for files that come and go.
+        ownership: Knows whose jobs are.
 
     Returns:
         The job's description, and the files with its answers.
@@ -49,7 +51,7 @@ def run_transform(
     except Refused as refused:
         if "already exist" not in refused.seen.lower():
             raise
-    found = _followed(calls, plan)
+    found = _followed(calls, plan, ownership)
     return found, _collected(plan, str(found["TransformOutput"]["S3OutputPath"]), work / "answers")
 
 
@@ -66,18 +68,20 @@ def _upload_lines(plan: TaskPlan, write_lines: Callable[[Path], None], folder: P
     upload_file(mark, ready, plan.settings)
 
 
-def _followed(calls: Calls, plan: TaskPlan) -> dict[str, Any]:
+def _followed(calls: Calls, plan: TaskPlan, ownership: Ownership) -> dict[str, Any]:
     """Create or adopt the job and wait for its end; stopped when we are told to stop, or when it takes too long."""
 
     def request(attempt: int) -> Request:
         return render(replace(plan, attempt=attempt))[-1]
 
-    job, until = ServiceJob(calls, TRANSFORM, request, plan.place.region), time.monotonic() + plan.job.max_runtime
+    job = ServiceJob(calls, TRANSFORM, request, plan.place.region, ownership)
+    until = time.monotonic() + plan.job.max_runtime
 
     def look(found: dict[str, Any]) -> None:
         # AWS's request knows no limit for a transform job: max_runtime is kept here.
         if time.monotonic() > until and TRANSFORM.status(found) == IN_PROGRESS:
-            stop_job(calls, TRANSFORM, job.name)
+            if job.ours:
+                stop_job(calls, TRANSFORM, job.name)
             raise StepFailed(
                 f"the transform job {job.name} took longer than it may",
                 seen=f"{plan.job.max_runtime} s",

@@ -27,7 +27,7 @@ DATA_SUFFIXES = (".html", ".jinja", ".j2", ".css", ".js", ".json", ".txt", ".svg
 # How AWS is asked changes no result; what it is asked does, so the rest of `intermodal.aws` counts.
 _ASKING = (
     *("calls", "client", "job_kinds", "jobs", "names", "request", "sending", "service_model", "settings"),
-    *("surroundings", "tags", "billing", "price_list", "prices", "service_bills"),
+    *("surroundings", "tags", "billing", "price_list", "prices", "service_bills", "ownership"),
 )
 MACHINERY: tuple[str, ...] = (
     *(f"intermodal.{name}" for name in ("core", "errors", "cli", "runtime", "store")),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from intermodal.aws.settings import SECTION, SECTION_VARIABLE
-from intermodal.aws.surroundings import PIPELINE_VARIABLE
+from intermodal.aws.surroundings import PIPELINE_VARIABLE, SERVICE_VARIABLE
 from intermodal.core.component import IMAGE_VARIABLE
 from intermodal.core.config import Settings
 from intermodal.core.step import StepSpec, spec_of
@@ -22,7 +22,6 @@ from intermodal.runtime.record import RunRecord
 
 LOCAL = "local"
 BESIDE = "beside"  # a light process next to the launcher, which follows a service's own job
-SERVICE_VARIABLE = "INTERMODAL_SERVICE"
 _STOPPING = 360.0  # seconds that a task beside us has to stop a service's job, which takes minutes on AWS
 # Place → "module:function" that makes its launcher from the settings, the run's record, and whether jobs are left.
 PLACES = {"sagemaker": "intermodal.runtime.sagemaker.placing:jobs_launcher"}

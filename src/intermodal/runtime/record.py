@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from intermodal.core import run_state
 from intermodal.core.attempt import machine_mark, process_alive
 from intermodal.errors import UsageError
 from intermodal.runtime.outcome import write_atomically
 
-PENDING, RUNNING, SKIPPED, INTERRUPTED = "PENDING", "RUNNING", "SKIPPED", "INTERRUPTED"
+PENDING, RUNNING, SKIPPED, INTERRUPTED = "PENDING", run_state.RUNNING, "SKIPPED", "INTERRUPTED"
 SUCCEEDED, CACHED, FAILED, CANCELLED = "SUCCEEDED", "CACHED", "FAILED", "CANCELLED"
 
 
@@ -119,7 +120,8 @@ class RunRecord:
 
     def save(self, runs: Path) -> None:
         """Write `run.json` into the run's folder."""
-        write_atomically(runs / self.run_id / "run.json", json.dumps(asdict(self), indent=1, default=str) + "\n")
+        path = runs / self.run_id / run_state.RECORD_NAME
+        write_atomically(path, json.dumps(asdict(self), indent=1, default=str) + "\n")
 
     @property
     def abandoned(self) -> bool:
@@ -149,7 +151,7 @@ def this_process() -> int:
 def load_record(path: Path) -> RunRecord | None:
     """Read a run's record; a run whose process is gone reads INTERRUPTED. None when there is none."""
     try:
-        fields = json.loads((path / "run.json").read_text())
+        fields = json.loads((path / run_state.RECORD_NAME).read_text())
         fields["tasks"] = tuple(
             TaskRecord(**{**item, "depends_on": tuple(item["depends_on"])}) for item in fields["tasks"]
         )

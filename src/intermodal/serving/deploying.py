@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from intermodal.aws.deployment import Deployment, deployment_of
 from intermodal.aws.endpoint_life import Endpoints
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.settings import SageMakerSettings, sagemaker_settings
-from intermodal.aws.surroundings import current_plan
+from intermodal.aws.surroundings import SAGEMAKER, current_plan, on_sagemaker
 from intermodal.core.config import load_settings
 from intermodal.core.registry import load_spec
 from intermodal.errors import IntermodalError, StepFailed
@@ -23,13 +22,7 @@ from intermodal.serving.trial import try_model
 from intermodal.text.held_out import model_digest
 from intermodal.text.model_facts import read_model_facts
 
-SERVICE_VARIABLE = "INTERMODAL_SERVICE"
-LOCAL, SAGEMAKER = "local", "sagemaker"
-
-
-def on_sagemaker() -> bool:
-    """Whether the runtime wants SageMaker to do the work of this step."""
-    return os.environ.get(SERVICE_VARIABLE) == SAGEMAKER
+LOCAL = "local"
 
 
 def plan_of(step: str, parameters: dict[str, Any], models: Mapping[str, Path]) -> TaskPlan:
@@ -90,7 +83,7 @@ def still_deployed(metadata: Mapping[str, Any], engine: str = "") -> str | None:
         None when it is, else why not.
     """
     facts = next((item for item in metadata.values() if isinstance(item, Mapping) and "engine" in item), {})
-    if SAGEMAKER in (engine, os.environ.get(SERVICE_VARIABLE)) and facts.get("engine") != SAGEMAKER:
+    if (engine == SAGEMAKER or on_sagemaker()) and facts.get("engine") != SAGEMAKER:
         return "the models were tried on this machine, and not deployed on SageMaker"
     if facts.get("engine") != SAGEMAKER:
         return None

@@ -23,9 +23,10 @@ from intermodal.aws.model_packages import (
 from intermodal.aws.objects import upload_file
 from intermodal.aws.sending import answered
 from intermodal.aws.settings import sagemaker_settings
+from intermodal.aws.surroundings import on_sagemaker
 from intermodal.core.config import load_settings
 from intermodal.errors import DataRejected, IntermodalError, UsageError
-from intermodal.serving.deploying import on_sagemaker, plan_of
+from intermodal.serving.deploying import plan_of
 from intermodal.text.held_out import model_digest
 from intermodal.text.model_facts import read_model_facts
 from intermodal.tracking.package_tags import tag_version

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from intermodal.aws.surroundings import on_sagemaker
 from intermodal.aws.transform_job import run_transform
-from intermodal.serving.deploying import on_sagemaker, plan_of
+from intermodal.serving.deploying import plan_of
+from intermodal.store.ownership import ownership_of
 from intermodal.text.batch_prediction import Account, predict_reviews
 from intermodal.text.held_out import model_digest
 from intermodal.text.model_facts import read_model_facts
@@ -48,6 +50,7 @@ def rated_reviews(parameters: dict[str, Any], model: Path, reviews: Path, target
         UsageError: A parameter is wrong.
         StepFailed: The transform job did not complete.
         RuntimeFailed: AWS refused, or did not answer.
+        StoreFailed: Whose the job is could not be read or noted.
     """
     facts = read_model_facts(model)
     labels, kind, digest = list(facts["labels"]), str(facts.get("kind", "")), model_digest(model)
@@ -56,7 +59,9 @@ def rated_reviews(parameters: dict[str, Any], model: Path, reviews: Path, target
     plan = plan_of("transform", parameters, {"model": model})
     plan = replace(plan, inputs=plan.inputs | {"reviews": (f"{plan.place.store}/reviews/{model_digest(reviews)}",)})
     with tempfile.TemporaryDirectory() as folder:
-        described, files = run_transform(plan, model, lambda place: _written(reviews, place), Path(folder))
+        described, files = run_transform(
+            plan, model, lambda place: _written(reviews, place), Path(folder), ownership_of(plan)
+        )
         answered = Answered(files, labels)
         account = predict_reviews(reviews, answered, labels, target)
         answered.check_all_given()

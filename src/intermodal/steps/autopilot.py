@@ -47,9 +47,9 @@ def autopilot(
     from intermodal.autopilot.children import tell_mlflow
     from intermodal.autopilot.input import given_features
     from intermodal.autopilot.local import Places, Wish, pilot_locally
+    from intermodal.aws.surroundings import on_sagemaker
     from intermodal.report.kfp_visuals import write_page
     from intermodal.report.search_pages import build_leaderboard_page, leaderboard_notes
-    from intermodal.tuning.engine import on_sagemaker
 
     wish = Wish(metric, candidates, max_seconds, tuple(algorithms), seed, problem)
     places = Places(Path(model.path), Path(leaderboard.path), Path(notebooks.path))

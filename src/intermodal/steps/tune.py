@@ -60,11 +60,12 @@ def tune(
     import tempfile
     from pathlib import Path
 
+    from intermodal.aws.surroundings import on_sagemaker
     from intermodal.core.tuning_plan import read_tuning_plan
     from intermodal.report.kfp_visuals import write_page
     from intermodal.report.search_pages import build_tuning_page, tuning_notes
     from intermodal.tuning.children import tell_mlflow
-    from intermodal.tuning.engine import Given, on_sagemaker, tune_locally
+    from intermodal.tuning.engine import Given, tune_locally
     from intermodal.tuning.records import describe, read_trials, write_trials
 
     parameters = {

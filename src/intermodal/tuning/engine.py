@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +12,6 @@ from intermodal.core.tuning_plan import TuningPlan
 from intermodal.tuning.local import LocalTuning
 from intermodal.tuning.records import TrialRecord, best_of
 from intermodal.tuning.search import Earlier
-
-SERVICE_VARIABLE = "INTERMODAL_SERVICE"
-SAGEMAKER = "sagemaker"
 
 
 @dataclass(frozen=True)
@@ -50,11 +46,6 @@ class Given:
     metadata: dict[str, Any]
     earlier: dict[str, Any]
     earlier_job: str = ""
-
-
-def on_sagemaker() -> bool:
-    """Whether the runtime wants SageMaker to do the work of this step."""
-    return os.environ.get(SERVICE_VARIABLE) == SAGEMAKER
 
 
 def tune_locally(plan: TuningPlan, given: Given, model: Path, folder: Path) -> Tuned:

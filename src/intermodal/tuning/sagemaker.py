@@ -21,6 +21,7 @@ from intermodal.core.registry import load_spec
 from intermodal.core.tuning_plan import TuningPlan, read_tuning_plan
 from intermodal.errors import IntermodalError
 from intermodal.store.locate import open_store
+from intermodal.store.ownership import ownership_of
 from intermodal.tuning.children import tell_mlflow
 from intermodal.tuning.engine import Given, Tuned
 from intermodal.tuning.records import FAILED, TrialRecord, best_of
@@ -44,7 +45,8 @@ def tune_on_sagemaker(parameters: dict[str, Any], given: Given, model: Path, fol
         UsageError: A parameter or a setting cannot be sent to SageMaker.
         RuntimeFailed: AWS refused, or did not answer.
         StepFailed: The tuning job, or every one of its training jobs, failed.
-        Interrupted: We were told to stop; so was the tuning job, and with it its training jobs.
+        StoreFailed: Whose the job is could not be read or noted.
+        Interrupted: We were told to stop; so was the tuning job, with its training jobs, unless it is another run's.
     """
     known = [*parameters["warm_start"], *([given.earlier_job] if given.earlier_job else [])]
     complete = {**parameters, "warm_start": list(dict.fromkeys(known))}
@@ -57,6 +59,7 @@ def tune_on_sagemaker(parameters: dict[str, Any], given: Given, model: Path, fol
         TUNING,
         lambda attempt: render(replace(plan, attempt=attempt))[0],
         plan.place.region,
+        ownership_of(plan),
         lambda description: is_time_over(tuning, description),
     )
     try:

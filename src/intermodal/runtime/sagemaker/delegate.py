@@ -14,14 +14,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from intermodal.aws.surroundings import PIPELINE_VARIABLE
+from intermodal.aws.surroundings import PIPELINE_VARIABLE, SERVICE_VARIABLE
 from intermodal.core.step import spec_of
 from intermodal.errors import Interrupted
 from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of
 from intermodal.runtime.local.launch import InProcess, Launch
 from intermodal.runtime.outcome import CANCELLED, FAILED, Outcome, write_atomically
-from intermodal.runtime.placing import SERVICE_VARIABLE, placed_launcher
+from intermodal.runtime.placing import placed_launcher
 from intermodal.runtime.record import RunRecord
 from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task, look_up, run_task, serve

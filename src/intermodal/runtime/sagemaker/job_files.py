@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from intermodal.aws.names import JOBS_FOLDER
+
 JOB_VARIABLE = "INTERMODAL_JOB"
 ISOLATED_VARIABLE = "INTERMODAL_ISOLATED"
 ROOT_VARIABLE = "INTERMODAL_ML"  # in the place of /opt/ml, where no container can be had
@@ -33,7 +35,7 @@ def isolated_output() -> Path:
 
 def job_prefix(job: str) -> str:
     """Key prefix of a job's files in the store."""
-    return f"jobs/{job}"
+    return f"{JOBS_FOLDER}/{job}"
 
 
 def outcome_key(job: str) -> str:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from intermodal.aws.billing import billed
+from intermodal.aws.billing import billed, shared_bill
 from intermodal.aws.calls import Calls
 from intermodal.aws.client import find_place, longest_pause
 from intermodal.aws.job_kinds import COMPLETED, ENDED, IN_PROGRESS, KINDS, STOPPED, STOPPING, JobKind, page_of
 from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.ownership import Ownership
 from intermodal.aws.prices import load_prices
 from intermodal.aws.request import Place, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
@@ -27,11 +28,11 @@ from intermodal.runtime.local.launch import Launch, Launcher, vanished
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.collecting import Ended, collect
 from intermodal.runtime.sagemaker.job_story import JobStory
-from intermodal.runtime.sagemaker.ownership import claim, claim_new, is_ours
 from intermodal.runtime.sagemaker.planning import parts_of, plan_of, remember, remembered
 from intermodal.runtime.sagemaker.results import leave_outcome, outcome_of, usable_outcome
 from intermodal.store.cache_index import CachedResult, CacheIndex
 from intermodal.store.locate import open_store
+from intermodal.store.ownership import StoredOwnership
 
 Answer = TypeVar("Answer")
 _FIRST_PAUSE = 0.2
@@ -48,6 +49,7 @@ class Job:
     Attributes:
         kind: Its kind.
         name: Its name.
+        ownership: Knows whose jobs are.
         ours: Whether it is for us to stop.
         description: As AWS last described it.
         stopped: Whether it was told to stop here.
@@ -56,6 +58,7 @@ class Job:
 
     kind: JobKind
     name: str
+    ownership: Ownership
     ours: bool = True
     description: dict[str, Any] | None = None
     stopped: bool = False
@@ -128,14 +131,18 @@ class Jobs(Launcher):
         self._stopped.set()
         calls = Calls("sagemaker", self._sagemaker)
         with self._lock:
-            jobs = [job for job in self._active.values() if job.ours and not self._leave]
+            jobs = [] if self._leave else list(self._active.values())
         grace = _POD_GRACE if os.environ.get("INTERMODAL_ON") else _GRACE
         for job in jobs:
             with _warned(job):
-                self._tell(calls, job)
+                # asked again now: the run that a job was left to may have died since
+                job.ours = job.ours or job.ownership.is_ours(job.name)
+                if job.ours:
+                    self._tell(calls, job)
         for job in jobs:
             with _warned(job):
-                wait_for_end(calls, job.kind, job.name, grace)
+                if job.ours:
+                    wait_for_end(calls, job.kind, job.name, grace)
             self._forget(job)
 
     def _tell(self, calls: Calls, job: Job) -> None:
@@ -162,10 +169,10 @@ class Jobs(Launcher):
             store = open_store(self.place.store)
             for staged in rendered.staged_files:
                 self._patiently(partial(store.write, staged.key, staged.content))
-            job = Job(kind, rendered.name, collects=rendered.collects)
-            owned = (self.place.store, job.name, plan.run_id, self._settings.runs)
+            owned = StoredOwnership(self.place.store, plan.run_id, self._settings.runs)
+            job = Job(kind, rendered.name, owned, collects=rendered.collects)
             absent = find_job(self._calls, kind, job.name) is None
-            job.ours = self._patiently(partial(claim_new if absent else is_ours, *owned))
+            job.ours = self._patiently(partial(owned.claim_new if absent else owned.is_ours, job.name))
             self._remember(job)  # before it is asked for: whoever is interrupted now must know what to stop
             try:
                 job.description, created = create_or_adopt(self._calls, kind, request)
@@ -175,8 +182,8 @@ class Jobs(Launcher):
                 raise
             if created and not job.ours:  # somebody claimed it, and was slower
                 job.ours = True
-                self._patiently(partial(claim, self.place.store, job.name, plan.run_id))
-            if created or self._adopted(job, plan, launch):
+                self._patiently(partial(owned.claim, job.name))
+            if created or self._adopted(job):
                 self._note(job, launch, created=created)
                 return job
             self._forget(job)
@@ -186,7 +193,7 @@ class Jobs(Launcher):
             next_step="change a parameter, or the pipeline's name",
         )
 
-    def _adopted(self, job: Job, plan: TaskPlan, launch: Launch) -> bool:
+    def _adopted(self, job: Job) -> bool:
         """Whether a job that was there already can stand for ours."""
         if job.kind.status(job.description or {}) == STOPPING:
             job.description = wait_for_end(self._calls, job.kind, job.name, _GRACE, self._sleep)
@@ -198,10 +205,9 @@ class Jobs(Launcher):
             return self._patiently(partial(usable_outcome, self.place.store, job.name)) is not None
         if status != IN_PROGRESS:
             return False
-        owned = (self.place.store, job.name, plan.run_id, self._settings.runs)
-        job.ours = self._patiently(partial(is_ours, *owned))
+        job.ours = self._patiently(partial(job.ownership.is_ours, job.name))
         if job.ours:
-            self._patiently(partial(claim, self.place.store, job.name, plan.run_id))
+            self._patiently(partial(job.ownership.claim, job.name))
         return True
 
     def _note(self, job: Job, launch: Launch, *, created: bool) -> None:
@@ -234,7 +240,8 @@ class Jobs(Launcher):
         description, status = job.description or {}, job.kind.status(job.description or {})
         self._patiently(partial(story.finish, description, open_store(self.place.store)))
         launch.watch()
-        launch.billed(billed(job.kind.name.lower(), description, load_prices(self._sagemaker.prices)).to_json())
+        bill = billed(job.kind.name.lower(), description, load_prices(self._sagemaker.prices)).to_json()
+        launch.billed(shared_bill(bill, self._patiently(partial(job.ownership.other, job.name))))
         outcome = self._patiently(partial(self._outcome, job, plan, launch))
         if status == COMPLETED and outcome is not None and outcome.state in (SUCCEEDED, CACHED):
             result = self._patiently(partial(remember, launch, outcome))

@@ -147,6 +147,7 @@ class _Walk:
             place=self.place,
             unknown_inputs=tuple(sorted(name for name, item in artifacts.items() if not item.known)),
             unknown_parameters=tuple(unknown),
+            machine=UNKNOWN,
         )
 
 

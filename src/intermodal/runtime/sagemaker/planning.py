@@ -9,6 +9,7 @@ from pathlib import Path
 
 from intermodal.aws.request import Place, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
+from intermodal.core.attempt import machine_mark
 from intermodal.core.cachekey import KeyParts
 from intermodal.core.component import image_of
 from intermodal.core.config import Settings
@@ -58,6 +59,7 @@ def plan_of(launch: Launch, pipeline: str, sagemaker: SageMakerSettings, place: 
         place=place,
         nonce=_nonce(launch),
         use_cache=task.context.use_cache and task.given.use_cache,
+        machine=machine_mark(),
     )
 
 

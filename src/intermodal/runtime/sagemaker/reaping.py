@@ -6,6 +6,7 @@ belongs to others, or to nobody who is known here, is left and told.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from intermodal.core.attempt import machine_mark
 from intermodal.core.config import Settings
 from intermodal.errors import IntermodalError
 from intermodal.runtime.record import RUNNING, RunRecord, load_record
-from intermodal.runtime.sagemaker.ownership import owner_of
+from intermodal.store.ownership import Owner, owner_of
 
 STOPPED, WOULD, LEFT, GONE, FAILED = "stopped", "would be stopped", "left", "gone already", "failed"
 _PATIENCE = 20.0  # seconds for a listing: there are many, and one that is not answered is told
@@ -62,12 +63,6 @@ class Verdict:
     why: str
 
 
-@dataclass(frozen=True)
-class _Owner:
-    run: str
-    machine: str
-
-
 def reap(order: Order, settings: Settings, sagemaker: SageMakerSettings) -> Iterator[Verdict | Unasked]:
     """Find what dead runs left behind, and stop it.
 
@@ -105,36 +100,30 @@ def _stopped(calls: Calls, item: Leftover, verdict: Verdict) -> Verdict:
         return replace(verdict, state=FAILED, why=f"{error.headline}: {error.seen}")
 
 
-def _owner(item: Leftover, store: str) -> _Owner | None:
+def _owner(item: Leftover, store: str) -> Owner | None:
     """Whose it is: of whoever follows it now, else of whoever asked for it; None when it is not ours."""
-    claimed: dict[str, str] = {}
     if item.kind.endswith(" job"):
-        try:
-            claimed = owner_of(store, item.name)
-        except IntermodalError:
-            claimed = {}  # a store that cannot be read: the tags must do
-    if claimed:
-        return _Owner(claimed.get("run", ""), claimed.get("machine", ""))
+        with contextlib.suppress(IntermodalError):  # a store that cannot be read: the tags must do
+            if (claimed := owner_of(store, item.name)) is not None:
+                return claimed
     if MANAGED not in item.tags:
         return None
-    return _Owner(item.tags.get(RUN, ""), item.tags.get(MACHINE, ""))
+    return Owner(item.tags.get(RUN, ""), item.tags.get(MACHINE, ""))
 
 
-def _judge(item: Leftover, owner: _Owner, order: Order, runs: Path) -> tuple[str, bool]:
+def _judge(item: Leftover, owner: Owner, order: Order, runs: Path) -> tuple[str, bool]:
     """Why it is left or stopped, and whether it is stopped."""
     if order.run:
         named = bool(owner.run) and owner.run.startswith(order.run)
         return ("its run was named", True) if named else (f"it belongs to run {owner.run or 'of nobody'}", False)
     record = load_record(runs / owner.run) if owner.run else None
-    why, dead = _of_run(item, owner, record)
+    why, dead = _of_run(item, owner, record) if owner.run else _of_process(owner, runs)
     if not dead and _is_old(item, order) and not (record is not None and _goes_on(record)):
         return "it is older than asked", True
     return why, dead
 
 
-def _of_run(item: Leftover, owner: _Owner, record: RunRecord | None) -> tuple[str, bool]:
-    if not owner.run:
-        return "it belongs to no run; --older-than stops it", False
+def _of_run(item: Leftover, owner: Owner, record: RunRecord | None) -> tuple[str, bool]:
     if record is None:
         place = "this machine, but not in this home" if owner.machine == machine_mark() else "another machine"
         return f"its run is of {place}; intermodal reap --run {owner.run} stops it all the same", False
@@ -143,6 +132,15 @@ def _of_run(item: Leftover, owner: _Owner, record: RunRecord | None) -> tuple[st
     if record.state == "SUCCEEDED" and item.kind == ENDPOINT:
         return f"its run succeeded, and an endpoint is made to stay; intermodal reap --run {owner.run}", False
     return ("its run's process is gone" if record.state == RUNNING else f"its run is {record.state}"), True
+
+
+def _of_process(owner: Owner, runs: Path) -> tuple[str, bool]:
+    """The same of a job that a step on its own has asked for: its process tells."""
+    if not owner.process:
+        return "it belongs to no run; --older-than stops it", False
+    if owner.is_dead(runs):
+        return "its process is gone", True
+    return "its process goes on, or is of another machine", False
 
 
 def _goes_on(record: RunRecord) -> bool:

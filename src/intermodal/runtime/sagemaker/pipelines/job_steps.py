@@ -12,6 +12,7 @@ from typing import Any
 from intermodal.aws.job_input import MANAGED, OWN_INPUT, kind_of
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.settings import ROLE_VARIABLE
+from intermodal.aws.surroundings import PIPELINE_VARIABLE, SAGEMAKER, SERVICE_VARIABLE
 from intermodal.core.component import IMAGE_VARIABLE
 from intermodal.core.step import StepSpec
 from intermodal.errors import UsageError
@@ -37,8 +38,6 @@ PROCESSING, TRAINING = "Processing", "Training"
 OUTCOME = "outcome"  # output and property file of a processing step
 OUTCOME_FILE = "outcome.json"
 OUTCOME_PATH = "/opt/ml/processing/outcome"
-PIPELINE_VARIABLE = "INTERMODAL_PIPELINE"
-SERVICE_VARIABLE = "INTERMODAL_SERVICE"
 _NAMES = {PROCESSING: "ProcessingJobName", TRAINING: "TrainingJobName"}
 _EXPIRES = "P30D"
 _ID_LENGTH = 12  # of an execution
@@ -167,7 +166,7 @@ def _of_managed(plan: TaskPlan) -> dict[str, str]:
     """What a managed step must be told to ask the service from its job, where there is no intermodal.toml."""
     images = {**locked_images(), **plan.settings.images}
     known = {IMAGE_VARIABLE.format(family=family.upper()): image for family, image in sorted(images.items())}
-    return {SERVICE_VARIABLE: "sagemaker", ROLE_VARIABLE: plan.place.role, **known}
+    return {SERVICE_VARIABLE: SAGEMAKER, ROLE_VARIABLE: plan.place.role, **known}
 
 
 def _with_folder(item: dict[str, Any], folder: str) -> dict[str, Any]:
