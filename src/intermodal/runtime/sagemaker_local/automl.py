@@ -7,10 +7,15 @@ from typing import Any
 from intermodal.aws.automl import OBJECTIVES
 from intermodal.runtime.sagemaker_local.answers import page, present, select
 from intermodal.runtime.sagemaker_local.automl_job import TABULAR, TEXT, AutoMLJob
+from intermodal.runtime.sagemaker_local.job_operations import JobOperations
 from intermodal.runtime.sagemaker_local.operations import ApiError, operation
 from intermodal.runtime.sagemaker_local.service import Service
 
 _LISTED = 10
+_SUMMARY = (
+    "AutoMLJobName", "AutoMLJobArn", "AutoMLJobStatus", "AutoMLJobSecondaryStatus", "CreationTime", "EndTime",
+    "LastModifiedTime", "FailureReason",
+)  # fmt: skip
 _ECHOED = (
     "AutoMLJobInputDataConfig", "OutputDataConfig", "RoleArn", "AutoMLJobObjective", "AutoMLProblemTypeConfig",
     "ModelDeployConfig", "DataSplitConfig", "SecurityConfig", "AutoMLComputeConfig",
@@ -18,46 +23,10 @@ _ECHOED = (
 _PROBLEMS = {TABULAR: "Tabular", TEXT: "TextClassification"}
 
 
-@operation("CreateAutoMLJobV2")
-def create_automl_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Start an AutoML job."""
-    _check(request)
-    return {"AutoMLJobArn": service.jobs.add(AutoMLJob, request["AutoMLJobName"], request).arn}
-
-
-@operation("DescribeAutoMLJobV2")
-def describe_automl_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Everything about an AutoML job."""
-    return service.jobs.get(AutoMLJob, request["AutoMLJobName"]).describe()
-
-
-@operation("StopAutoMLJob")
-def stop_automl_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Stop an AutoML job."""
-    job = service.jobs.get(AutoMLJob, request["AutoMLJobName"])
-    if job.ended:
-        raise ApiError("ValidationException", f"The AutoML job is in status {job.status} and cannot be stopped.")
-    job.stop()
-    return {}
-
-
-@operation("ListAutoMLJobs")
-def list_automl_jobs(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """AutoML jobs, as summaries."""
-    members = (
-        "AutoMLJobName", "AutoMLJobArn", "AutoMLJobStatus", "AutoMLJobSecondaryStatus", "CreationTime", "EndTime",
-        "LastModifiedTime", "FailureReason",
-    )  # fmt: skip
-    told = [describe_automl(job) for job in service.jobs.all(AutoMLJob)]
-    summaries = [{name: item[name] for name in members if name in item} for item in told]
-    kept = select(summaries, request, "AutoMLJobName", "AutoMLJobStatus")
-    return page(kept, request, "AutoMLJobSummaries", _LISTED)
-
-
 @operation("ListCandidatesForAutoMLJob")
 def list_candidates(service: Service, request: dict[str, Any]) -> dict[str, Any]:
     """The candidates of an AutoML job."""
-    found = service.jobs.get(AutoMLJob, request["AutoMLJobName"]).candidates()
+    found = _JOBS.find(service, request).candidates()
     wanted = request.get("CandidateNameEquals")
     found = [item for item in found if wanted in (None, item["CandidateName"])]
     if request.get("SortBy") == "FinalObjectiveMetricValue":
@@ -94,11 +63,16 @@ def describe_automl(job: AutoMLJob) -> dict[str, Any]:
     )
 
 
+def _summary(job: AutoMLJob) -> dict[str, Any]:
+    told = describe_automl(job)
+    return {name: told[name] for name in _SUMMARY if name in told}
+
+
 def _value(candidate: dict[str, Any]) -> float:
     return float(candidate["FinalAutoMLJobObjectiveMetric"]["Value"])
 
 
-def _check(request: dict[str, Any]) -> None:
+def _check(_service: Service, request: dict[str, Any]) -> None:
     """What AWS refuses though its model allows it, and what runs here."""
     given = list(request["AutoMLProblemTypeConfig"])
     if len(given) != 1 or given[0] not in _PROBLEMS:
@@ -120,3 +94,13 @@ def _check(request: dict[str, Any]) -> None:
     for message, holds in wrong.items():
         if holds:
             raise ApiError("ValidationException", message)
+
+
+_JOBS = JobOperations(
+    AutoMLJob,
+    _check,
+    _summary,
+    ended="The AutoML job is in status {status} and cannot be stopped.",
+    version="V2",
+)
+_JOBS.register("Delete")

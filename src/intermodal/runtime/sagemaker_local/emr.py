@@ -26,7 +26,9 @@ _POLL = 0.1
 # What a job of this service is called here → what EMR calls it, on EKS and serverless.
 _STATES = ({"Stopping": "CANCEL_PENDING", "Failed": "FAILED"}, {"Stopping": "CANCELLING", "Failed": "FAILED"})
 # Settings that name places of a cluster, which one machine has not.
-_OF_CLUSTERS = ("spark.kubernetes.", "spark.emr-serverless.", "spark.executor.", "spark.driver.memory", "spark.master")
+_OF_CLUSTERS = ("spark.kubernetes.", "spark.emr-serverless.", "spark.executor.", "spark.executorEnv.")
+_OF_CLUSTERS += ("spark.driver.memory", "spark.master")
+_OF_IMAGES = ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")  # paths in an image, and images are not used
 _VARIABLES = ("spark.emr-serverless.driverEnv.", "spark.kubernetes.driverEnv.")
 
 
@@ -120,6 +122,7 @@ class SparkRun(Job):
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME", "TMPDIR") if name in os.environ}
         spark = {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
         spark |= {"LC_ALL": "C.UTF-8"}  # or the JVM reads arguments as ASCII
+        variables = {name: value for name, value in variables.items() if name not in _OF_IMAGES}
         return command, {**kept, **spark, **self.service.environment(self.arn), **variables}
 
     def _program(self, entry: str) -> str:
@@ -191,9 +194,26 @@ def cancel_on_eks(service: Service, request: dict[str, Any]) -> dict[str, Any]:
 @operation("ListJobRuns", service=_SERVERLESS)
 def list_job_runs(service: Service, request: dict[str, Any]) -> dict[str, Any]:
     """Job runs of an application, the newest first."""
-    found = [job.describe() for job in service.jobs.all(SparkRun) if job.serverless]
-    mine = [item | {"id": item["jobRunId"]} for item in found if item["applicationId"] == request["applicationId"]]
-    return page(mine[::-1], {**request, "NextToken": request.get("nextToken", "")}, "jobRuns")
+    mine = [job for job in service.jobs.all(SparkRun) if job.request.get("applicationId") == request["applicationId"]]
+    return _page([item.describe() | {"id": item.name} for item in mine], request)
+
+
+@operation("ListJobRuns", service=_ON_EKS)
+def list_runs_on_eks(service: Service, request: dict[str, Any]) -> dict[str, Any]:
+    """Job runs of a virtual cluster, the newest first."""
+    cluster = request["virtualClusterId"]
+    mine = [job for job in service.jobs.all(SparkRun) if job.request.get("virtualClusterId") == cluster]
+    named = [job for job in mine if job.request.get("name", "") == request.get("name", job.request.get("name", ""))]
+    return _page([item.describe() for item in named], request)
+
+
+def _page(runs: list[dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    """One page of a listing, in EMR's spelling."""
+    wanted = request.get("states") or [run["state"] for run in runs]
+    newest = sorted((run for run in runs if run["state"] in wanted), key=lambda run: run["createdAt"], reverse=True)
+    asked = {"NextToken": request.get("nextToken", ""), "MaxResults": int(request.get("maxResults", 50))}
+    found = page(newest, asked, "jobRuns")
+    return {"jobRuns": found["jobRuns"], **({"nextToken": found["NextToken"]} if "NextToken" in found else {})}
 
 
 def _start(service: Service, request: dict[str, Any]) -> SparkRun:

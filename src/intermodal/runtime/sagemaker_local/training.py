@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from intermodal.runtime.sagemaker_local.answers import now, page, present, select
+from intermodal.runtime.sagemaker_local.answers import now, present
+from intermodal.runtime.sagemaker_local.job_operations import JobOperations
 from intermodal.runtime.sagemaker_local.jobs import JobRecord
 from intermodal.runtime.sagemaker_local.operations import ApiError, operation
 from intermodal.runtime.sagemaker_local.service import Service
@@ -14,47 +15,10 @@ from intermodal.runtime.sagemaker_local.training_job import TrainingJob
 __all__ = ["TrainingJob", "describe_record"]
 
 
-@operation("CreateTrainingJob")
-def create_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Start a training job."""
-    _check(request)
-    service.executor.require(request["AlgorithmSpecification"].get("TrainingImage", ""))
-    job = service.jobs.add(TrainingJob, request["TrainingJobName"], request)
-    return {"TrainingJobArn": job.arn}
-
-
-@operation("DescribeTrainingJob")
-def describe_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Everything about a training job."""
-    return service.jobs.get(TrainingJob, request["TrainingJobName"]).describe()
-
-
-@operation("StopTrainingJob")
-def stop_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Ask a training job to stop."""
-    job = service.jobs.get(TrainingJob, request["TrainingJobName"])
-    if job.ended:
-        raise ApiError(
-            "ValidationException", f"The request was rejected because the training job is in status {job.status}."
-        )
-    job.stop()
-    return {}
-
-
-@operation("DeleteTrainingJob")
-def delete_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Forget a training job that has ended."""
-    job = service.jobs.get(TrainingJob, request["TrainingJobName"])
-    if not job.ended:
-        raise ApiError("ResourceInUse", f"Training job {job.name} is in status {job.status} and cannot be deleted.")
-    service.jobs.remove(TrainingJob, job.name)
-    return {}
-
-
 @operation("UpdateTrainingJob")
 def update_training_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
     """Change what may be changed: profiler, and how long the warm pool is kept."""
-    job = service.jobs.get(TrainingJob, request["TrainingJobName"])
+    job = _JOBS.find(service, request)
     with job.changing() as record:
         keep = request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds")
         if keep is not None:
@@ -68,10 +32,10 @@ def update_training_job(service: Service, request: dict[str, Any]) -> dict[str, 
 @operation("ListTrainingJobs")
 def list_training_jobs(service: Service, request: dict[str, Any]) -> dict[str, Any]:
     """Training jobs, as summaries."""
-    summaries = [_summary(service, job.record) for job in service.jobs.all(TrainingJob)]
+    summaries = [_summary(job) for job in service.jobs.all(TrainingJob)]
     wanted = request.get("WarmPoolStatusEquals")
     kept = [item for item in summaries if not wanted or item.get("WarmPoolStatus", {}).get("Status") == wanted]
-    return page(select(kept, request, "TrainingJobName", "TrainingJobStatus"), request, "TrainingJobSummaries", 10)
+    return _JOBS.page(kept, request)
 
 
 def describe_record(service: Service, record: JobRecord) -> dict[str, Any]:
@@ -104,7 +68,8 @@ def describe_record(service: Service, record: JobRecord) -> dict[str, Any]:
 _SWITCHES = ("EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "EnableNetworkIsolation")
 
 
-def _summary(service: Service, record: JobRecord) -> dict[str, Any]:
+def _summary(job: TrainingJob) -> dict[str, Any]:
+    record = job.record
     return present(
         {
             "TrainingJobName": record.name,
@@ -114,7 +79,7 @@ def _summary(service: Service, record: JobRecord) -> dict[str, Any]:
             "LastModifiedTime": record.modified,
             "TrainingJobStatus": record.status,
             "SecondaryStatus": record.secondary,
-            "WarmPoolStatus": _warm_pool(service, record),
+            "WarmPoolStatus": _warm_pool(job.service, record),
         }
     )
 
@@ -148,7 +113,7 @@ def _described() -> frozenset[str]:
     return frozenset(model.operation_model("DescribeTrainingJob").output_shape.members)
 
 
-def _check(request: dict[str, Any]) -> None:
+def _check(service: Service, request: dict[str, Any]) -> None:
     """What AWS refuses though its model allows it."""
     spec, limits = request["AlgorithmSpecification"], request["StoppingCondition"]
     runtime, wait = limits.get("MaxRuntimeInSeconds", 86400), limits.get("MaxWaitTimeInSeconds")
@@ -168,3 +133,8 @@ def _check(request: dict[str, Any]) -> None:
     for message, holds in wrong.items():
         if holds:
             raise ApiError("ValidationException", message)
+    service.executor.require(spec.get("TrainingImage", ""))
+
+
+_JOBS = JobOperations(TrainingJob, _check, _summary)
+_JOBS.register("List")

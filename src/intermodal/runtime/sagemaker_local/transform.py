@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from intermodal.runtime.sagemaker_local.answers import now, page, present, select
+from intermodal.runtime.sagemaker_local.answers import now, present
 from intermodal.runtime.sagemaker_local.hosting import Hosted, ModelServer
+from intermodal.runtime.sagemaker_local.job_operations import JobOperations
 from intermodal.runtime.sagemaker_local.jobs import Job
 from intermodal.runtime.sagemaker_local.logs import write_line
 from intermodal.runtime.sagemaker_local.models import find_model
-from intermodal.runtime.sagemaker_local.operations import ApiError, operation
+from intermodal.runtime.sagemaker_local.operations import ApiError
 from intermodal.runtime.sagemaker_local.records_of import batches, filtered, join, parse, split_records, unparse
 from intermodal.runtime.sagemaker_local.service import Service
 from intermodal.runtime.sagemaker_local.transfer import list_keys, missing_input, relative_path, split_uri
@@ -176,38 +177,17 @@ class TransformJob(Job):
         write_line(self.service, _GROUP, f"{self.name}/i-{int(self.record.created * 1000):017x}/data-log", line)
 
 
-@operation("CreateTransformJob")
-def create_transform_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Start a job."""
+def _check(service: Service, request: dict[str, Any]) -> None:
     find_model(service, request["ModelName"])
-    return {"TransformJobArn": service.jobs.add(TransformJob, request["TransformJobName"], request).arn}
 
 
-@operation("DescribeTransformJob")
-def describe_transform_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """A job."""
-    return service.jobs.get(TransformJob, request["TransformJobName"]).describe()
-
-
-@operation("ListTransformJobs")
-def list_transform_jobs(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Jobs, the newest first."""
+def _summary(job: TransformJob) -> dict[str, Any]:
+    told = job.describe()
     names = ("TransformJobName", "TransformJobArn", "CreationTime", "TransformJobStatus", "TransformEndTime")
-    found = [job.describe() for job in service.jobs.all(TransformJob)]
-    summaries = [{key: item[key] for key in (*names, "FailureReason") if key in item} for item in found]
-    chosen = select(summaries, request, "TransformJobName", "TransformJobStatus")
-    return page(chosen, request, "TransformJobSummaries")
+    return {key: told[key] for key in (*names, "FailureReason") if key in told}
 
 
-@operation("StopTransformJob")
-def stop_transform_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Stop a job."""
-    job = service.jobs.get(TransformJob, request["TransformJobName"])
-    if job.ended:
-        text = f"The request was rejected because the transform job is in status {job.status}."
-        raise ApiError("ValidationException", text)
-    job.stop()
-    return {}
+JobOperations(TransformJob, _check, _summary, listed=100).register("Delete")
 
 
 def _objects(s3: Any, kind: str, uri: str) -> list[tuple[str, str, str]]:

@@ -6,73 +6,27 @@ from collections import Counter
 from typing import Any
 
 from intermodal.runtime.sagemaker_local.answers import page, present, select
+from intermodal.runtime.sagemaker_local.job_operations import JobOperations
 from intermodal.runtime.sagemaker_local.operations import ApiError, operation
 from intermodal.runtime.sagemaker_local.service import Service
 from intermodal.runtime.sagemaker_local.training_job import TrainingJob
 from intermodal.runtime.sagemaker_local.tuning_job import TuningJob, read_ranges
 
 _LISTED = 10
+_SUMMARY = (
+    "HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobStatus", "CreationTime",
+    "HyperParameterTuningEndTime", "LastModifiedTime", "TrainingJobStatusCounters", "ObjectiveStatusCounters",
+)  # fmt: skip
 _COUNTED = {"Completed": "Completed", "InProgress": "InProgress", "Stopping": "InProgress", "Stopped": "Stopped"}
 _ECHOED = (
     "HyperParameterTuningJobConfig", "TrainingJobDefinition", "TrainingJobDefinitions", "WarmStartConfig", "Autotune",
 )  # fmt: skip
 
 
-@operation("CreateHyperParameterTuningJob")
-def create_tuning(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Start a tuning job."""
-    _check(service, request)
-    job = service.jobs.add(TuningJob, request["HyperParameterTuningJobName"], request)
-    return {"HyperParameterTuningJobArn": job.arn}
-
-
-@operation("DescribeHyperParameterTuningJob")
-def describe_tuning_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Everything about a tuning job."""
-    return _job(service, request).describe()
-
-
-@operation("StopHyperParameterTuningJob")
-def stop_tuning_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Stop a tuning job, and with it its training jobs."""
-    job = _job(service, request)
-    if job.ended:
-        raise ApiError("ValidationException", f"The tuning job is in status {job.status} and cannot be stopped.")
-    job.stop()
-    return {}
-
-
-@operation("DeleteHyperParameterTuningJob")
-def delete_tuning_job(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Forget a tuning job that has ended; its training jobs stay."""
-    job = _job(service, request)
-    if not job.ended:
-        raise ApiError("ValidationException", f"The tuning job is in status {job.status} and cannot be deleted.")
-    service.jobs.remove(TuningJob, job.name)
-    return {}
-
-
-@operation("ListHyperParameterTuningJobs")
-def list_tuning_jobs(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Tuning jobs, as summaries."""
-    members = (
-        "HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobStatus", "CreationTime",
-        "HyperParameterTuningEndTime", "LastModifiedTime", "TrainingJobStatusCounters", "ObjectiveStatusCounters",
-    )  # fmt: skip
-    summaries = []
-    for job in service.jobs.all(TuningJob):
-        told = describe_tuning(job)
-        config = told["HyperParameterTuningJobConfig"]
-        own = {"Strategy": config["Strategy"], "ResourceLimits": config["ResourceLimits"]}
-        summaries.append({**{name: told[name] for name in members if name in told}, **own})
-    kept = select(summaries, request, "HyperParameterTuningJobName", "HyperParameterTuningJobStatus")
-    return page(kept, request, "HyperParameterTuningJobSummaries", _LISTED)
-
-
 @operation("ListTrainingJobsForHyperParameterTuningJob")
 def list_children(service: Service, request: dict[str, Any]) -> dict[str, Any]:
     """The training jobs of a tuning job."""
-    job = _job(service, request)
+    job = _JOBS.find(service, request)
     summaries = [job.summary_of(child) for child in job.children()]
     if request.get("SortBy") == "FinalObjectiveMetricValue":
         down = request.get("SortOrder", "Ascending") == "Descending"
@@ -106,8 +60,11 @@ def describe_tuning(job: TuningJob) -> dict[str, Any]:
     ) | {"TrainingJobStatusCounters": _statuses(children), "ObjectiveStatusCounters": _objectives(job, children)}
 
 
-def _job(service: Service, request: dict[str, Any]) -> TuningJob:
-    return service.jobs.get(TuningJob, request["HyperParameterTuningJobName"])
+def _summary(job: TuningJob) -> dict[str, Any]:
+    told = describe_tuning(job)
+    config = told["HyperParameterTuningJobConfig"]
+    own = {"Strategy": config["Strategy"], "ResourceLimits": config["ResourceLimits"]}
+    return {**{name: told[name] for name in _SUMMARY if name in told}, **own}
 
 
 def _statuses(children: list[TrainingJob]) -> dict[str, int]:
@@ -165,3 +122,14 @@ def _check(service: Service, request: dict[str, Any]) -> None:
     for parent in request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", []):
         if not service.jobs.get(TuningJob, parent["HyperParameterTuningJobName"]).ended:
             raise ApiError("ValidationException", "A parent tuning job must be in a terminal state")
+
+
+_JOBS = JobOperations(
+    TuningJob,
+    _check,
+    _summary,
+    ended="The tuning job is in status {status} and cannot be stopped.",
+    running="The tuning job is in status {status} and cannot be deleted.",
+    running_code="ValidationException",
+)
+_JOBS.register()
