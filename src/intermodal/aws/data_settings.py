@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from intermodal.core.config import CONFIG_NAME, Settings
-from intermodal.core.sections import read_section, table
+from intermodal.core.sections import check_on_s3, read_section, table
 from intermodal.errors import UsageError
 
 _LEAST_CUTOFF = 10_000_000  # Athena's own
@@ -70,6 +71,8 @@ class EmrSettings:
         logs: Where logs go, s3://…; `emr/logs` in the artifact store by default.
         executors: Executors of a job.
         max_runtime: Seconds after which a job is stopped.
+        python: Python of driver and executors, a path in their image.
+        configuration: Spark's own settings, such as "spark.executor.memory".
     """
 
     application: str = ""
@@ -79,6 +82,8 @@ class EmrSettings:
     logs: str = ""
     executors: int = 2
     max_runtime: int = 4 * 3600
+    python: str = "/opt/intermodal/bin/python3"
+    configuration: dict[str, str] = field(default_factory=dict)
 
 
 def athena_settings(settings: Settings) -> AthenaSettings:
@@ -92,7 +97,7 @@ def athena_settings(settings: Settings) -> AthenaSettings:
         raise UsageError(
             f"{CONFIG_NAME}: athena.bytes_cutoff is too small", seen=made.bytes_cutoff, expected=f"{_LEAST_CUTOFF:,}"
         )
-    _on_s3("athena.results", made.results)
+    check_on_s3("athena.results", made.results)
     return made
 
 
@@ -120,29 +125,34 @@ def emr_settings(settings: Settings) -> EmrSettings:
     Raises:
         UsageError: A key is unknown, or a value is wrong.
     """
-    made = _read(EmrSettings(), settings, "emr")
-    _on_s3("emr.logs", made.logs)
+    made = _read(EmrSettings(), settings, "emr", texts=("configuration",))
+    check_on_s3("emr.logs", made.logs)
     return made
 
 
-def _read(before: Section, settings: Settings, section: str) -> Section:
+def _read(before: Section, settings: Settings, section: str, texts: tuple[str, ...] = ()) -> Section:
     """A section of the file; a variable such as INTERMODAL_ATHENA_WORKGROUP wins: a job has no file."""
     given = dict(table(settings.extra.get(section, {}), section))
     for item in fields(before):  # type: ignore[arg-type]
         variable = f"INTERMODAL_{section}_{item.name}".upper()
         text = os.environ.get(variable)
         if text:
-            number = isinstance(getattr(before, item.name), int)
-            given[item.name] = _number(variable, text) if number else text
-    return read_section(before, given, section)
+            given[item.name] = _from_text(variable, text, getattr(before, item.name))
+    return read_section(before, given, section, texts=texts)
+
+
+def _from_text(variable: str, text: str, like: object) -> object:
+    if isinstance(like, int):
+        return _number(variable, text)
+    if not isinstance(like, dict):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{variable} is wrong", seen=text, expected='JSON, {"key": "value"}') from error
 
 
 def _number(variable: str, text: str) -> int:
     if text.isdecimal():
         return int(text)
     raise UsageError(f"{variable} is wrong", seen=text, expected="a whole number")
-
-
-def _on_s3(where: str, value: str) -> None:
-    if value and not value.startswith("s3://"):
-        raise UsageError(f"{CONFIG_NAME}: {where} is wrong", seen=value, expected="s3://bucket/prefix")

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from intermodal.core.config import CONFIG_NAME, Settings
-from intermodal.core.sections import read_section, table
+from intermodal.core.sections import (
+    check_choice,
+    check_on_s3,
+    check_pause,
+    read_section,
+    read_section_with_steps,
+    table,
+)
 from intermodal.errors import UsageError
 
 SECTION = "sagemaker"
@@ -147,28 +154,15 @@ def sagemaker_settings(settings: Settings) -> SageMakerSettings:
         UsageError: A key is unknown, or a value is wrong.
     """
     given = {**table(settings.extra.get(SECTION, {}), SECTION), **_from_environment()}
-    own = {item.name for item in fields(SageMakerSettings)} - {"job", "steps"}
-    steps = table(given.get("steps", {}), f"{SECTION}.steps")
-    shared_keys = {name: value for name, value in given.items() if name not in own and name != "steps"}
-    shared = _job(JobSettings(), shared_keys, SECTION, frozenset(own | {"steps"}))
-    read = read_section(
-        SageMakerSettings(), {name: given[name] for name in own & given.keys()}, SECTION, texts=("images", "tags")
-    )
+    read = read_section_with_steps(SageMakerSettings(), given, SECTION, "job", _job, texts=("images", "tags"))
     made = replace(
         read,
         role=os.environ.get(ROLE_VARIABLE) or read.role,
         store=(read.store or (settings.store if settings.store.startswith("s3://") else "")).rstrip("/"),
-        job=shared,
-        steps={
-            name.replace("-", "_"): _job(shared, table(value, f"{SECTION}.steps.{name}"), f"{SECTION}.steps.{name}")
-            for name, value in steps.items()
-        },
     )
-    _one_of(f"{SECTION}.on_interrupt", made.on_interrupt, _WHENS)
-    if made.poll <= 0:
-        raise UsageError(f"{CONFIG_NAME}: {SECTION}.poll is wrong", seen=made.poll, expected="seconds, more than 0")
-    if made.store and not made.store.startswith("s3://"):
-        raise UsageError(f"{CONFIG_NAME}: {SECTION}.store is wrong", seen=made.store, expected="s3://bucket/prefix")
+    check_choice(f"{SECTION}.on_interrupt", made.on_interrupt, _WHENS)
+    check_pause(f"{SECTION}.poll", made.poll)
+    check_on_s3(f"{SECTION}.store", made.store)
     return made
 
 
@@ -180,10 +174,10 @@ def _from_environment() -> dict[str, Any]:
         raise UsageError(f"{SECTION_VARIABLE} is not JSON", seen=text[:80], expected="what [sagemaker] says") from error
 
 
-def _job(before: JobSettings, given: dict[str, Any], where: str, also: frozenset[str] = frozenset()) -> JobSettings:
+def _job(before: JobSettings, given: dict[str, Any], where: str, also: frozenset[str]) -> JobSettings:
     made = read_section(before, given, where, also, texts=("env", "metrics"))
-    _one_of(f"{where}.kind", made.kind, _KINDS)
-    _one_of(f"{where}.input_mode", made.input_mode, _MODES)
+    check_choice(f"{where}.kind", made.kind, _KINDS)
+    check_choice(f"{where}.input_mode", made.input_mode, _MODES)
     for name in ("instances", "volume_gb", "max_runtime"):
         if getattr(made, name) < 1:
             raise UsageError(f"{CONFIG_NAME}: {where}.{name} is wrong", seen=getattr(made, name), expected="1 or more")
@@ -196,9 +190,3 @@ def _job(before: JobSettings, given: dict[str, Any], where: str, also: frozenset
     if bool(made.subnets) != bool(made.security_groups):
         raise UsageError(f"{CONFIG_NAME}: [{where}] names half a VPC", expected="both subnets and security_groups")
     return made
-
-
-def _one_of(where: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        expected = " or ".join(item or '""' for item in known)
-        raise UsageError(f"{CONFIG_NAME}: {where} is wrong", seen=value, expected=expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Collection
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -37,6 +38,84 @@ def read_section(
         check_type(f"{where}.{name}", old, value, only_texts=name in texts)
         changed[name] = {**old, **value} if isinstance(old, dict) else value
     return replace(before, **changed)  # type: ignore[type-var]
+
+
+def read_section_with_steps(
+    before: Section,
+    given: dict[str, Any],
+    where: str,
+    shared: str,
+    one: Callable[[Any, dict[str, Any], str, frozenset[str]], Any],
+    texts: tuple[str, ...] = (),
+) -> Section:
+    """A section that says some things once, and others for every step or, in `[where.steps.NAME]`, for one.
+
+    Args:
+        before: The defaults.
+        given: Key → value as TOML gave it.
+        where: The section's name.
+        shared: The field that holds what every step is given; the field `steps` holds what single ones are,
+            by their names with underscores.
+        one: Reads what steps are given; its arguments are the first four of `read_section`.
+        texts: Keys of the section's own that hold tables of texts alone.
+
+    Raises:
+        UsageError: A key is unknown, or a value has the wrong type.
+    """
+    own = {item.name for item in fields(before)} - {shared, "steps"}  # type: ignore[arg-type]
+    steps = table(given.get("steps", {}), f"{where}.steps")
+    rest = {name: value for name, value in given.items() if name not in own and name != "steps"}
+    every = one(getattr(before, shared), rest, where, frozenset(own | {"steps"}))
+    read = read_section(before, {name: given[name] for name in own & given.keys()}, where, texts=texts)
+    single = {
+        name.replace("-", "_"): one(every, table(value, place := f"{where}.steps.{name}"), place, frozenset())
+        for name, value in steps.items()
+    }
+    return replace(read, **{shared: every, "steps": single})  # type: ignore[type-var]
+
+
+def check_choice(where: str, value: str, known: Collection[str]) -> None:
+    """Refuse a value that is none of the known ones.
+
+    Args:
+        where: The key, for the error.
+        value: What was given.
+        known: What may be given.
+
+    Raises:
+        UsageError: It is another one.
+    """
+    if value not in known:
+        expected = " or ".join(item or '""' for item in known)
+        raise UsageError(f"{CONFIG_NAME}: {where} is wrong", seen=value, expected=expected)
+
+
+def check_pause(where: str, value: float) -> None:
+    """Refuse a pause that is none.
+
+    Args:
+        where: The key, for the error.
+        value: Seconds.
+
+    Raises:
+        UsageError: It is not more than 0.
+    """
+    if value <= 0:
+        raise UsageError(f"{CONFIG_NAME}: {where} is wrong", seen=value, expected="seconds, more than 0")
+
+
+def check_on_s3(where: str, value: str) -> None:
+    """Refuse a place that is not on S3; none at all is right.
+
+    Args:
+        where: The key, for the error.
+        value: What was given.
+
+    Raises:
+        UsageError: It is elsewhere.
+    """
+    if value and not value.startswith("s3://"):
+        raise UsageError(f"{CONFIG_NAME}: {where} is wrong", seen=value, expected="s3://bucket/prefix")
 
 
 def check_type(where: str, like: Any, value: Any, *, only_texts: bool = False) -> None:

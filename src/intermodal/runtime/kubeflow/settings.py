@@ -7,12 +7,11 @@ a pod needs comes from a Kubernetes secret.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from intermodal.core.config import CONFIG_NAME, Settings
-from intermodal.core.sections import read_section, table
-from intermodal.errors import UsageError
+from intermodal.core.config import Settings
+from intermodal.core.sections import check_choice, check_pause, read_section, read_section_with_steps, table
 
 SECTION = "kubeflow"
 _HOST_VARIABLES = ("INTERMODAL_KUBEFLOW_HOST", "KF_PIPELINES_ENDPOINT")  # the second is kfp's own
@@ -139,11 +138,7 @@ def kubeflow_settings(settings: Settings) -> KubeflowSettings:
         UsageError: A key is unknown, or a value has the wrong type.
     """
     given = table(settings.extra.get(SECTION, {}), SECTION)
-    own = {item.name for item in fields(KubeflowSettings)} - {"pods", "steps"}
-    steps = table(given.get("steps", {}), f"{SECTION}.steps")
-    pods = {name: value for name, value in given.items() if name not in own and name != "steps"}
-    shared = _read(PodSettings(), pods, SECTION, frozenset(own | {"steps"}))
-    read = _read(KubeflowSettings(), {name: given[name] for name in own & given.keys()}, SECTION)
+    read = read_section_with_steps(KubeflowSettings(), given, SECTION, "pods", _pods)
     made = replace(
         read,
         host=next((os.environ[name] for name in _HOST_VARIABLES if os.environ.get(name)), read.host).rstrip("/"),
@@ -151,20 +146,11 @@ def kubeflow_settings(settings: Settings) -> KubeflowSettings:
         store=read.store or settings.store,
         mlflow_tracking_uri=read.mlflow_tracking_uri or settings.tracking_uri,
         mlflow_experiment=read.mlflow_experiment or settings.experiment,
-        pods=shared,
-        steps={
-            name.replace("-", "_"): _read(shared, table(value, where := f"{SECTION}.steps.{name}"), where)
-            for name, value in steps.items()
-        },
     )
-    if made.on_interrupt not in _WHENS:
-        raise UsageError(
-            f"{CONFIG_NAME}: {SECTION}.on_interrupt is wrong", seen=made.on_interrupt, expected=" or ".join(_WHENS)
-        )
-    if made.poll <= 0:
-        raise UsageError(f"{CONFIG_NAME}: {SECTION}.poll is wrong", seen=made.poll, expected="seconds, more than 0")
+    check_choice(f"{SECTION}.on_interrupt", made.on_interrupt, _WHENS)
+    check_pause(f"{SECTION}.poll", made.poll)
     return made
 
 
-def _read(before: Any, given: dict[str, Any], where: str, also: frozenset[str] = frozenset()) -> Any:
+def _pods(before: PodSettings, given: dict[str, Any], where: str, also: frozenset[str]) -> PodSettings:
     return read_section(before, given, where, also, texts=("env", "node_selector", "labels", "annotations"))
