@@ -93,7 +93,7 @@ def _emr(request: Request, place: Place) -> Iterator[Statement]:
         base = arn(place, service, f"/virtualclusters/{fields.get('virtualClusterId', '')}")
         after = ("DescribeJobRun", "CancelJobRun")
     tag = (f"{service}:TagResource",) if fields.get("tags") else ()
-    yield Statement("Spark", (f"{service}:{request.operation}", *tag), (base,))
+    yield Statement("Spark", (f"{service}:{request.operation}", f"{service}:ListJobRuns", *tag), (base,))
     yield Statement("SparkRuns", (*(f"{service}:{item}" for item in after), *tag), (f"{base}/jobruns/*",))
 
 

@@ -16,7 +16,7 @@ from intermodal.errors import UsageError
 
 SERVERLESS, ON_EKS = "emr-serverless", "emr-eks"
 PLACES = (SERVERLESS, ON_EKS)
-_NAME_CHARACTERS = 64
+NAME_LIMIT = 64
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class SparkJob:
         environment: Variables of the driver; never a secret.
         nonce: Distinguishes what must run anew; the same job otherwise is one job, whoever asks again.
         tags: Tags.
+        mark: Digest of the work where the caller knows it: name and token follow from it.
     """
 
     name: str
@@ -42,9 +43,12 @@ class SparkJob:
     environment: dict[str, str] = field(default_factory=dict)
     nonce: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    mark: str = ""
 
     def digest(self, where: str) -> str:
         """Hexadecimal digest of all that it does, and where."""
+        if self.mark:
+            return self.mark
         parts = [self.entry, self.arguments, self.image, self.configuration, self.environment, self.nonce, where]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -107,7 +111,7 @@ def _serverless(job: SparkJob, settings: EmrSettings, place: Place, attempt: int
         raise UsageError("no EMR Serverless application is named", next_step='write application = "…" under [emr]')
     digest = job.digest(f"{SERVERLESS} {settings.application}")
     variables = {f"spark.emr-serverless.driverEnv.{name}": value for name, value in job.environment.items()}
-    shared = {"spark.executor.instances": str(settings.executors)}
+    shared = {"spark.executor.instances": str(settings.executors), **settings.configuration}
     submit = {
         "entryPoint": job.entry,
         "entryPointArguments": list(job.arguments),
@@ -119,7 +123,7 @@ def _serverless(job: SparkJob, settings: EmrSettings, place: Place, attempt: int
         {
             "applicationId": settings.application,
             "clientToken": _token(digest, attempt),
-            "name": job_name([job.name], digest, attempt, _NAME_CHARACTERS),
+            "name": job_name([job.name], digest, attempt, NAME_LIMIT),
             "executionRoleArn": settings.role or place.role,
             "executionTimeoutMinutes": max(1, math.ceil(settings.max_runtime / 60)),
             "jobDriver": {"sparkSubmit": {key: value for key, value in submit.items() if value}},
@@ -134,7 +138,7 @@ def _on_eks(job: SparkJob, settings: EmrSettings, place: Place, attempt: int) ->
         next_step = 'write virtual_cluster = "…" under [emr]'
         raise UsageError("no virtual cluster of EMR on EKS is named", next_step=next_step)
     digest = job.digest(f"{ON_EKS} {settings.virtual_cluster}")
-    shared = {"spark.executor.instances": str(settings.executors)}
+    shared = {"spark.executor.instances": str(settings.executors), **settings.configuration}
     shared |= {"spark.kubernetes.container.image": job.image} if job.image else {}
     variables = {f"spark.kubernetes.driverEnv.{name}": value for name, value in job.environment.items()}
     submit: dict[str, Any] = {
@@ -148,7 +152,7 @@ def _on_eks(job: SparkJob, settings: EmrSettings, place: Place, attempt: int) ->
         {
             "virtualClusterId": settings.virtual_cluster,
             "clientToken": _token(digest, attempt),
-            "name": job_name([job.name], digest, attempt, _NAME_CHARACTERS),
+            "name": job_name([job.name], digest, attempt, NAME_LIMIT),
             "executionRoleArn": settings.role or place.role,
             "releaseLabel": settings.release,
             "jobDriver": {"sparkSubmitJobDriver": {key: value for key, value in submit.items() if value}},

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from intermodal.aws.calls import Calls
 
 IN_PROGRESS, COMPLETED, FAILED, STOPPING, STOPPED = "InProgress", "Completed", "Failed", "Stopping", "Stopped"
 ENDED = frozenset({COMPLETED, FAILED, STOPPED, "Deleting", "DeleteFailed"})
 REQUEST_VARIABLE = "INTERMODAL_REQUEST"  # in a job's environment: the digest of what it was asked
+REQUEST_TAG = "intermodal:request"  # the same, on jobs whose description tells no environment
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class JobKind:
         create: Operation that creates one.
         log_group: CloudWatch group of its containers' logs; empty when its children have the logs.
         page: Part of the console's address.
+        service: The service that runs it, by its name in boto3.
     """
 
     name: str
@@ -27,6 +32,7 @@ class JobKind:
     create: str
     log_group: str
     page: str
+    service: str = "sagemaker"
 
     @property
     def describe(self) -> str:
@@ -50,6 +56,46 @@ class JobKind:
     def status(self, description: dict[str, Any]) -> str:
         """InProgress, Completed, Failed, Stopping or Stopped."""
         return str(description.get(f"{self.prefix}Status", ""))
+
+    def start(self, calls: Calls, parameters: dict[str, Any]) -> None:
+        """Create one; a name that is taken is refused.
+
+        Args:
+            calls: The service.
+            parameters: The request.
+
+        Raises:
+            RuntimeFailed: The service refused, or did not answer.
+        """
+        calls(self.create, **parameters)
+
+    def look(self, calls: Calls, name: str) -> dict[str, Any]:
+        """Describe one; a name that nobody has is refused.
+
+        Args:
+            calls: The service.
+            name: Its name.
+
+        Raises:
+            RuntimeFailed: The service refused, or did not answer.
+        """
+        return calls(self.describe, **self.named(name))
+
+    def halt(self, calls: Calls, name: str) -> None:
+        """Tell one to stop.
+
+        Args:
+            calls: The service.
+            name: Its name.
+
+        Raises:
+            RuntimeFailed: The service refused, or did not answer.
+        """
+        calls(self.stop, **self.named(name))
+
+    def address(self, name: str, region: str) -> str:
+        """Address of its page in AWS's console."""
+        return page_of(self, name, region)
 
 
 TRAINING = JobKind("Training", "TrainingJob", "CreateTrainingJob", "/aws/sagemaker/TrainingJobs", "jobs")

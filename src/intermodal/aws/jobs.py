@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from intermodal.aws.calls import Calls, Refused
-from intermodal.aws.job_kinds import ENDED, REQUEST_VARIABLE, STOPPED, STOPPING, JobKind
+from intermodal.aws.job_kinds import ENDED, REQUEST_TAG, REQUEST_VARIABLE, STOPPED, STOPPING, JobKind
 from intermodal.aws.request import Request
 from intermodal.aws.service_model import check_request
 from intermodal.errors import IntermodalError, RuntimeFailed, StepFailed
@@ -37,12 +37,12 @@ def create_or_adopt(calls: Calls, kind: JobKind, request: Request) -> tuple[dict
     check_request(request.service, request.operation, request.parameters)
     name = request.parameters[kind.name_member]
     try:
-        calls(request.operation, **request.parameters)
-        return calls(kind.describe, **kind.named(name)), True
+        kind.start(calls, request.parameters)
+        return kind.look(calls, name), True
     except Refused as refused:
         if not _is_taken(refused):
             raise explained(refused, request) from refused
-    found = calls(kind.describe, **kind.named(name))
+    found = kind.look(calls, name)
     if not same_work(found, request.parameters):
         raise RuntimeFailed(
             f"the name of a job is taken by another {kind.name.lower()} job",
@@ -60,7 +60,7 @@ def find_job(calls: Calls, kind: JobKind, name: str) -> dict[str, Any] | None:
         RuntimeFailed: AWS did not answer, or refused.
     """
     try:
-        return calls(kind.describe, **kind.named(name))
+        return kind.look(calls, name)
     except Refused as refused:
         if is_absent(refused):
             return None
@@ -85,7 +85,7 @@ def stop_job(calls: Calls, kind: JobKind, name: str) -> bool:
     if found is None or kind.status(found) in ENDED | {STOPPING}:
         return False
     try:
-        calls(kind.stop, **kind.named(name))
+        kind.halt(calls, name)
     except Refused as refused:
         # It ended between the look and the call: there is nothing left to stop.
         if "ValidationException" not in refused.code and not is_absent(refused):
@@ -192,8 +192,10 @@ def _is_taken(refused: Refused) -> bool:
 def _mark(fields: dict[str, Any]) -> str:
     """The digest of the work: in the job's own environment, a tuning's in that of its training jobs.
 
-    An AutoML job has no environment; its output goes to a prefix that ends in the digest.
+    An AutoML job has no environment; its output goes to a prefix that ends in the digest. A Spark job is tagged.
     """
+    if "tags" in fields:
+        return str(fields["tags"].get(REQUEST_TAG, ""))
     variables = (fields.get("TrainingJobDefinition") or fields).get("Environment") or {}
     if "AutoMLProblemTypeConfig" in fields:
         return str(fields["OutputDataConfig"]["S3OutputPath"]).rstrip("/").rpartition("/")[2]

@@ -26,6 +26,7 @@ CATALOGUE = {
         "generate",
         "ingest",
         "explore",
+        "explore_spark",
         "glue_table",
         "query_redshift",
         "validate",

@@ -39,7 +39,7 @@ def profile_with(engine: str, directory: str, top: int, uri: str = "", metadata:
 
     athena = open_athena()
     made = register_folder(Path(directory), athena, published=published_at(uri, metadata or {}))
-    _check_columns(made.columns)
+    check_columns(made.columns)
     table = trino_name(made.table.database, made.table.name)
     counted = count_by_queries(
         lambda sql: athena.rows(query_of(sql, athena.athena, athena.place)), table, made.columns, top
@@ -47,7 +47,15 @@ def profile_with(engine: str, directory: str, top: int, uri: str = "", metadata:
     return profile_of(counted, top)
 
 
-def _check_columns(columns: dict[str, str]) -> None:
+def check_columns(columns: dict[str, str]) -> None:
+    """Refuse a table that is not one of reviews.
+
+    Args:
+        columns: Column → Hive type.
+
+    Raises:
+        DataRejected: A column is missing, or holds something else.
+    """
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
         raise DataRejected(

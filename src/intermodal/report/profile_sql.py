@@ -1,15 +1,16 @@
-"""The questions of a profile as SQL over the reviews' table, for Athena: the same tables as counted locally.
+"""The questions of a profile as SQL over the reviews' table, for Athena and Spark: the same tables as counted locally.
 
-The text is Trino's; what counts as a space inside it is spelled out, because engines disagree. Answers are
+What counts as a space inside the text is spelled out, because engines disagree. Answers are
 those of `profiling.count_files`, but that customers are counted exactly, where the local engine estimates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from intermodal.aws.sql import trino_name, trino_text
+from intermodal.aws.sql import hive_name, hive_text, trino_name, trino_text
 from intermodal.report.profiling import Counted
 
 if TYPE_CHECKING:
@@ -24,13 +25,45 @@ _KINDS |= {"double": "Float64", "float": "Float32", "boolean": "Boolean"}
 _WHOLE = ("star_rating", "helpful_votes", "total_votes")
 
 
-def questions(table: str, columns: Mapping[str, str], top: int) -> dict[str, str]:
+@dataclass(frozen=True)
+class Dialect:
+    """Where one engine's SQL differs from another's.
+
+    Attributes:
+        name: Quotes a name.
+        text: Quotes a text.
+        month: The month of `review_date`, such as "2012-07".
+        matches: How many times a pattern is found: {text} and {pattern} stand in it.
+        nulls_last: What sorts NULL last in ascending order, as Trino does by itself.
+    """
+
+    name: Callable[[str], str]
+    text: Callable[[str], str]
+    month: str
+    matches: str
+    nulls_last: str = ""
+
+
+TRINO = Dialect(
+    trino_name, trino_text, "date_format(review_date, '%Y-%m')", "cardinality(regexp_extract_all({text}, {pattern}))"
+)
+SPARK = Dialect(
+    hive_name,
+    hive_text,
+    "date_format(review_date, 'yyyy-MM')",
+    "size(regexp_extract_all({text}, {pattern}, 0))",
+    " NULLS LAST",
+)
+
+
+def questions(table: str, columns: Mapping[str, str], top: int, dialect: Dialect = TRINO) -> dict[str, str]:
     """One query for each table of `Counted`, by its name.
 
     Args:
         table: The table, quoted.
         columns: Column → Hive type, in the order of the file.
         top: Number of most reviewed products.
+        dialect: Whose SQL.
     """
     by_product = (
         "SELECT product_id, count(*) AS number, sum(star_rating) AS stars, max(product_title) AS title\n"
@@ -39,23 +72,25 @@ def questions(table: str, columns: Mapping[str, str], top: int) -> dict[str, str
     return {
         "cube": (
             "SELECT coalesce(product_category, '(none)') AS product_category, "
-            "date_format(review_date, '%Y-%m') AS month, star_rating,\n"
+            f"{dialect.month} AS month, star_rating,\n"
             "  count(*) AS number, sum(CASE WHEN verified_purchase = 'Y' THEN 1 ELSE 0 END) AS verified\n"
             f"FROM {table}\nGROUP BY 1, 2, 3"
         ),
-        "words": _by_length(table, _words("review_body"), "star_rating"),
+        "words": _by_length(table, _words("review_body", dialect), "star_rating"),
         "characters": _by_length(table, "length(review_body)"),
         "votes": (
             "SELECT helpful_votes AS length, star_rating, count(*) AS number, sum(total_votes) AS total\n"
             f"FROM {table}\nGROUP BY 1, 2"
         ),
-        "products": f"{by_product}\nORDER BY number DESC, product_id ASC\nLIMIT {int(top)}",
+        "products": f"{by_product}\nORDER BY number DESC, product_id ASC{dialect.nulls_last}\nLIMIT {int(top)}",
         "spread": f"SELECT number, count(*) AS products\nFROM (\n{by_product}\n) AS counted\nGROUP BY number",
-        "columns": _completeness(table, columns),
+        "columns": _completeness(table, columns, dialect),
     }
 
 
-def count_by_queries(ask: Callable[[str], pa.Table], table: str, columns: Mapping[str, str], top: int = 10) -> Counted:
+def count_by_queries(
+    ask: Callable[[str], pa.Table], table: str, columns: Mapping[str, str], top: int = 10, dialect: Dialect = TRINO
+) -> Counted:
     """Count by asking a database.
 
     Args:
@@ -63,10 +98,11 @@ def count_by_queries(ask: Callable[[str], pa.Table], table: str, columns: Mappin
         table: The table, quoted.
         columns: Column → Hive type, in the order of the file.
         top: Number of most reviewed products.
+        dialect: Whose SQL it understands.
     """
     import polars as pl
 
-    found = {name: _frame(ask(sql)) for name, sql in questions(table, columns, top).items()}
+    found = {name: _frame(ask(sql)) for name, sql in questions(table, columns, top, dialect).items()}
     cube = found["cube"].with_columns(year=pl.col("month").str.slice(0, 4))
     schema = {name: _KINDS.get(_declared(name, kind), kind) for name, kind in columns.items()}
     return Counted(
@@ -94,19 +130,19 @@ def _by_length(table: str, length: str, *others: str) -> str:
     return f"SELECT {length} AS length{keys}, count(*) AS number\nFROM {table}\nGROUP BY {groups}"
 
 
-def _words(column: str) -> str:
+def _words(column: str, dialect: Dialect) -> str:
     """Number of words; a line break of the review page separates words."""
     text = f"replace({column}, '<br />', ' ')"
-    pattern = trino_text(f"[^{SPACES}]+")
-    return f"CASE WHEN {column} IS NOT NULL THEN cardinality(regexp_extract_all({text}, {pattern})) END"
+    number = dialect.matches.format(text=text, pattern=dialect.text(f"[^{SPACES}]+"))
+    return f"CASE WHEN {column} IS NOT NULL THEN {number} END"
 
 
-def _completeness(table: str, columns: Mapping[str, str]) -> str:
+def _completeness(table: str, columns: Mapping[str, str], dialect: Dialect) -> str:
     """One row; columns go by number in it, since a name could be anything."""
-    blank = trino_text(f"^[{SPACES}]*$")
+    blank = dialect.text(f"^[{SPACES}]*$")
     parts = ["count(*) AS number"]
     for index, (name, kind) in enumerate(columns.items()):
-        quoted = trino_name(name)
+        quoted = dialect.name(name)
         parts.append(f"sum(CASE WHEN {quoted} IS NULL THEN 1 ELSE 0 END) AS null_{index}")
         if kind == "string":
             parts.append(f"sum(CASE WHEN regexp_like({quoted}, {blank}) THEN 1 ELSE 0 END) AS blank_{index}")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from intermodal.aws.emr import PLACES as SPARK_PLACES
+from intermodal.core.registry import load_function
 from intermodal.core.sections import table
+from intermodal.core.step import spec_of
 from intermodal.errors import UsageError
 from intermodal.runtime.graph import GraphTask, tasks_of
 from intermodal.runtime.pipeline import Pipeline
 from intermodal.runtime.placing import LOCAL, PLACES
 
-_WITHIN = {"kubeflow": ("kubeflow", "sagemaker")}  # a pod delegates, and nothing runs beside a pod
+_WITHIN = {"kubeflow": ("kubeflow", *sorted(PLACES))}  # a pod delegates, and nothing runs beside a pod
 
 
 def read_placements(words: list[str], runtime: str, pipeline: Pipeline, extra: dict[str, Any]) -> dict[str, str]:
@@ -52,7 +55,21 @@ def _checked(step: str, word: str, place: object, runtime: str, tasks: tuple[Gra
         near = difflib.get_close_matches(_spelling(step), names, n=1)
         known = ", ".join(names[name] for name in near or sorted(names))
         raise UsageError("the pipeline has no such step", seen=step, expected=known or "a step")
+    if place in SPARK_PLACES:
+        _require_spark(step, str(place), tasks)
     return str(place)
+
+
+def _require_spark(step: str, place: str, tasks: tuple[GraphTask, ...]) -> None:
+    """Refuse a place that runs Spark alone for a step that is not made for it."""
+    from intermodal.runtime.emr.render import require_spark
+
+    for task in tasks:
+        if _spelling(step) not in _names((task,)):
+            continue
+        if not task.step:
+            raise UsageError("only a step of intermodal runs on EMR", seen=f"{step}={place}", expected="such a step")
+        require_spark(spec_of(load_function(task.step)), place)
 
 
 def _names(tasks: tuple[GraphTask, ...]) -> dict[str, str]:

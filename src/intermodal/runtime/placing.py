@@ -24,7 +24,11 @@ LOCAL = "local"
 BESIDE = "beside"  # a light process next to the launcher, which follows a service's own job
 _STOPPING = 360.0  # seconds that a task beside us has to stop a service's job, which takes minutes on AWS
 # Place → "module:function" that makes its launcher from the settings, the run's record, and whether jobs are left.
-PLACES = {"sagemaker": "intermodal.runtime.sagemaker.placing:jobs_launcher"}
+PLACES = {
+    "sagemaker": "intermodal.runtime.sagemaker.placing:jobs_launcher",
+    "emr-serverless": "intermodal.runtime.emr.launcher:serverless_launcher",
+    "emr-eks": "intermodal.runtime.emr.launcher:eks_launcher",
+}
 
 
 class Placing(Launcher):

@@ -63,7 +63,7 @@ class LocalRuntime(Runtime):
 
     def check(self, request: RunRequest) -> None:
         """See `Runtime.check`."""
-        if self.name == "sagemaker" or "sagemaker" in request.placements.values():
+        if self.name == "sagemaker" or set(request.placements.values()) - {"local"}:
             from intermodal.aws.settings import sagemaker_settings
             from intermodal.runtime.sagemaker.checking import require_acceptable
 

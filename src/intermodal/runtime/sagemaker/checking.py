@@ -34,7 +34,8 @@ def require_acceptable(request: RunRequest, settings: Settings, sagemaker: SageM
         request.pipeline, request.arguments, settings, sagemaker, place, request.placements, runtime
     )
     rendered = [item for item in every if item.may_run]
-    here = {item.task for item in rendered if item.requests}
+    # An application of EMR Serverless has an image of its own.
+    here = {item.task for item in rendered for request in item.requests if request.service != "emr-serverless"}
     plans = [
         plan for plan in pipeline_plans(request.pipeline, request.arguments, sagemaker, place) if plan.task in here
     ]

@@ -6,11 +6,9 @@ import json
 import re
 import time
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 
-from intermodal.aws.calls import Calls
 from intermodal.aws.job_kinds import COMPLETED, JobKind, story_of
-from intermodal.aws.logs import JobLog
 from intermodal.core.metric_lines import parse_metric_line
 from intermodal.errors import IntermodalError
 from intermodal.runtime.context import TaskContext
@@ -22,19 +20,33 @@ _LOOK_SECONDS = 0.2
 _HOST = re.compile(r"^\[algo-\d+\] ")
 
 
+class Log(Protocol):
+    """What a job prints."""
+
+    def lines(self, *, search: bool = False) -> list[str]:
+        """Lines that were not given before.
+
+        Args:
+            search: Whether to look for what may have come in other places, which takes longer.
+
+        Raises:
+            RuntimeFailed: The log cannot be read.
+        """
+        ...
+
+
 class JobStory:
     """Writes a job's log and journal into its task's folder.
 
     Args:
-        logs: CloudWatch Logs.
+        log: What it prints.
         kind: The job's kind.
         name: Its name.
-        hosts: How many hosts it has.
         context: The task's surroundings.
     """
 
-    def __init__(self, logs: Calls, kind: JobKind, name: str, hosts: int, context: TaskContext) -> None:
-        self._log, self._kind, self._context = JobLog(logs, kind, name, hosts), kind, context
+    def __init__(self, log: Log, kind: JobKind, name: str, context: TaskContext) -> None:
+        self._log, self._kind, self._context = log, kind, context
         self._name, self._phase, self._ended, self._unreadable = name, "", False, False
         self._metrics: Counter[tuple[str, str, int]] = Counter()
 
@@ -47,7 +59,7 @@ class JobStory:
         phase = story_of(description)
         if phase and phase != self._phase:
             self._phase = phase
-            self._write([f"sagemaker: {phase}"])
+            self._write([f"{self._kind.service}: {phase}"])
         if not self._unreadable:
             self._take(self._lines())
 

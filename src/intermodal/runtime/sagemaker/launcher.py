@@ -10,16 +10,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from intermodal.aws.billing import billed, shared_bill
 from intermodal.aws.calls import Calls
 from intermodal.aws.client import find_place, longest_pause
-from intermodal.aws.job_kinds import COMPLETED, ENDED, IN_PROGRESS, KINDS, STOPPED, STOPPING, JobKind, page_of
+from intermodal.aws.job_kinds import COMPLETED, ENDED, IN_PROGRESS, KINDS, STOPPED, STOPPING, JobKind
 from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.logs import JobLog
 from intermodal.aws.ownership import Ownership
 from intermodal.aws.prices import load_prices
-from intermodal.aws.request import Place, TaskPlan
+from intermodal.aws.request import Place, Request, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
 from intermodal.errors import ArtifactCorrupt, IntermodalError, Interrupted, RuntimeFailed, StoreFailed
@@ -27,12 +28,15 @@ from intermodal.runtime.answer import write_executor_output
 from intermodal.runtime.local.launch import Launch, Launcher, vanished
 from intermodal.runtime.outcome import CACHED, CANCELLED, FAILED, SUCCEEDED, Outcome
 from intermodal.runtime.sagemaker.collecting import Ended, collect
-from intermodal.runtime.sagemaker.job_story import JobStory
+from intermodal.runtime.sagemaker.job_story import JobStory, Log
 from intermodal.runtime.sagemaker.planning import parts_of, plan_of, remember, remembered
 from intermodal.runtime.sagemaker.results import leave_outcome, outcome_of, usable_outcome
 from intermodal.store.cache_index import CachedResult, CacheIndex
 from intermodal.store.locate import open_store
 from intermodal.store.ownership import StoredOwnership
+
+if TYPE_CHECKING:
+    from intermodal.runtime.sagemaker.render import RenderedJob
 
 Answer = TypeVar("Answer")
 _FIRST_PAUSE = 0.2
@@ -77,6 +81,7 @@ class Jobs(Launcher):
     """
 
     mode = "jobs"
+    service = "sagemaker"  # its name in boto3
 
     def __init__(
         self,
@@ -89,7 +94,7 @@ class Jobs(Launcher):
     ) -> None:
         self._settings, self._sagemaker, self._pipeline, self._leave = settings, sagemaker, pipeline, leave
         self._place = place
-        self._calls = Calls("sagemaker", sagemaker, sleep=self._sleep)
+        self._calls = Calls(self.service, sagemaker, sleep=self._sleep)
         self._stopped = threading.Event()
         self._active: dict[str, Job] = {}
         self._lock = threading.Lock()
@@ -129,7 +134,7 @@ class Jobs(Launcher):
     def stop(self) -> None:
         """See `Launcher.stop`: every job of ours is told once, and awaited."""
         self._stopped.set()
-        calls = Calls("sagemaker", self._sagemaker)
+        calls = Calls(self.service, self._sagemaker)
         with self._lock:
             jobs = [] if self._leave else list(self._active.values())
         grace = _POD_GRACE if os.environ.get("INTERMODAL_ON") else _GRACE
@@ -144,6 +149,26 @@ class Jobs(Launcher):
                 if job.ours:
                     wait_for_end(calls, job.kind, job.name, grace)
             self._forget(job)
+
+    def rendered(self, plan: TaskPlan) -> RenderedJob:
+        """The request that does a task's work, and the files that it needs."""
+        from intermodal.runtime.sagemaker.render import render_job
+
+        return render_job(plan)
+
+    def kind_of(self, request: Request) -> JobKind:
+        """The kind of job that a request makes."""
+        return KINDS[request.operation]
+
+    def log_of(self, job: Job, plan: TaskPlan) -> Log:
+        """What a job prints."""
+        logs = Calls("logs", self._sagemaker, sleep=self._sleep)
+        return JobLog(logs, job.kind, job.name, plan.job.instances)
+
+    def bill_of(self, job: Job) -> dict[str, Any]:
+        """What a job that has ended was charged with; empty where there are no prices."""
+        prices = load_prices(self._sagemaker.prices)
+        return billed(job.kind.name.lower(), job.description or {}, prices).to_json()
 
     def _tell(self, calls: Calls, job: Job) -> None:
         """Stop a job; one whose creation was interrupted may appear a moment later."""
@@ -160,12 +185,10 @@ class Jobs(Launcher):
 
     def _submitted(self, plan: TaskPlan, launch: Launch) -> Job:
         """The job that does this task: one that runs, or has done it, else a new one."""
-        from intermodal.runtime.sagemaker.render import render_job
-
         for attempt in range(1, _MOST_ATTEMPTS):
-            rendered = render_job(replace(plan, attempt=attempt))
+            rendered = self.rendered(replace(plan, attempt=attempt))
             request = rendered.requests[-1]
-            kind = KINDS[request.operation]
+            kind = self.kind_of(request)
             store = open_store(self.place.store)
             for staged in rendered.staged_files:
                 self._patiently(partial(store.write, staged.key, staged.content))
@@ -212,21 +235,18 @@ class Jobs(Launcher):
 
     def _note(self, job: Job, launch: Launch, *, created: bool) -> None:
         """Say where the task runs, in its record and in its log."""
-        page = page_of(job.kind, job.name, self.place.region)
+        page = job.kind.address(job.name, self.place.region)
         what = "submitted" if created else "adopted: it was running, or had ended, when we came"
-        launch.placed({"service": "sagemaker", "kind": job.kind.name, "name": job.name, "url": page})
+        launch.placed({"service": self.service, "kind": job.kind.name, "name": job.name, "url": page})
         with launch.task.context.log.open("a") as log:
-            log.write(f"sagemaker: {job.kind.name.lower()} job {job.name} {what}\n")
+            log.write(f"{self.service}: {job.kind.name.lower()} job {job.name} {what}\n")
 
     def _followed(self, job: Job, plan: TaskPlan, launch: Launch) -> Outcome:
         """Follow a job to its end."""
-        hosts = plan.job.instances
-        story = JobStory(
-            Calls("logs", self._sagemaker, sleep=self._sleep), job.kind, job.name, hosts, launch.task.context
-        )
+        story = JobStory(self.log_of(job, plan), job.kind, job.name, launch.task.context)
         pause, longest = _FIRST_PAUSE, longest_pause(self._sagemaker)
         while not self._stopped.is_set():
-            description = job.description = self._calls(job.kind.describe, **job.kind.named(job.name))
+            description = job.description = job.kind.look(self._calls, job.name)
             story.look(description)
             launch.watch()
             if job.kind.status(description) in ENDED:
@@ -240,8 +260,8 @@ class Jobs(Launcher):
         description, status = job.description or {}, job.kind.status(job.description or {})
         self._patiently(partial(story.finish, description, open_store(self.place.store)))
         launch.watch()
-        bill = billed(job.kind.name.lower(), description, load_prices(self._sagemaker.prices)).to_json()
-        launch.billed(shared_bill(bill, self._patiently(partial(job.ownership.other, job.name))))
+        paid_by = self._patiently(partial(job.ownership.other, job.name))
+        launch.billed(shared_bill(self.bill_of(job), paid_by))
         outcome = self._patiently(partial(self._outcome, job, plan, launch))
         if status == COMPLETED and outcome is not None and outcome.state in (SUCCEEDED, CACHED):
             result = self._patiently(partial(remember, launch, outcome))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from intermodal.aws.data_settings import emr_settings
+from intermodal.aws.emr import PLACES as SPARK_PLACES
 from intermodal.aws.job_input import MANAGED, kind_of
 from intermodal.aws.request import Place, Request, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
@@ -32,7 +34,7 @@ class TaskRequests:
         task: Its name.
         requests: The requests that do its work, in order; empty when it runs elsewhere.
         conditions: The conditions around it, outermost first.
-        elsewhere: Why SageMaker does not do its work; empty when it does.
+        elsewhere: Why no service of AWS does its work; empty when one does.
         staged: Files that are uploaded before, below the store's root.
     """
 
@@ -82,10 +84,16 @@ def rendered_pipeline(
 
 
 def _requests(item: BranchPlan, settings: Settings, placements: Mapping[str, str], runtime: str) -> TaskRequests:
-    why = _elsewhere(item, settings, placements, runtime)
+    placed = _place(item, placements, runtime)
+    why = _elsewhere(item, settings, placed)
     if why or item.plan is None:
         return TaskRequests(item.name, (), item.conditions, why)
     plan = as_launched(item.plan, settings)
+    if placed in SPARK_PLACES:
+        from intermodal.runtime.emr.render import render_spark_job
+
+        spark = render_spark_job(plan, placed, emr_settings(settings))
+        return TaskRequests(item.name, (spark.request,), item.conditions, staged=spark.staged_files)
     if kind_of(plan) == MANAGED:
         return TaskRequests(item.name, tuple(render_task(plan)), item.conditions)
     job = render_job(plan)
@@ -96,6 +104,8 @@ def _as_json(staged: Staged) -> Any:
     """A staged file's content, where it is JSON; its size otherwise."""
     if staged.key.endswith(".json"):
         return json.loads(staged.content)
+    if staged.key.endswith(".py"):
+        return staged.content.decode()
     return {"bytes": len(staged.content)}
 
 
@@ -122,16 +132,20 @@ def as_launched(plan: TaskPlan, settings: Settings) -> TaskPlan:
         return replace(plan, unknown_parameters=(_CONTENT,))
 
 
-def _elsewhere(item: BranchPlan, settings: Settings, placements: Mapping[str, str], runtime: str) -> str:
-    """Why a task's work is not done by SageMaker; empty when it is."""
+def _place(item: BranchPlan, placements: Mapping[str, str], runtime: str) -> str:
+    """Where a task was placed: by its own name, by its step's, or with all others."""
+    names = (item.name, template_of(item.name), item.plan.spec.name if item.plan else item.name)
+    spellings = [way for name in names for way in (name, name.replace("_", "-"), name.replace("-", "_"))]
+    return next((placements[name] for name in spellings if name in placements), runtime)
+
+
+def _elsewhere(item: BranchPlan, settings: Settings, placed: str) -> str:
+    """Why a task's work is not done by a service of AWS; empty when it is."""
     from intermodal.runtime.placing import is_reachable
 
     if item.plan is None:
         return "it is not an intermodal step, and runs on this machine"
-    names = (item.name, template_of(item.name), item.plan.spec.name)
-    spellings = [way for name in names for way in (name, name.replace("_", "-"), name.replace("-", "_"))]
-    placed = next((placements[name] for name in spellings if name in placements), runtime)
-    if placed != NAME:
+    if placed not in (NAME, *SPARK_PLACES):
         return f"it runs on {placed}"
     needs = item.plan.spec.needs  # a managed step's own process stays here, and reaches what we reach
     if needs.job != "managed" and "mlflow" in needs.capabilities and not is_reachable(settings.tracking_uri):
