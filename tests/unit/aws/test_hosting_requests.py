@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from intermodal.aws.service_model import problems
 from intermodal.aws.settings import JobSettings
 from intermodal.errors import UsageError
 from intermodal.runtime.sagemaker.render import render_task
+from request_strategies import LETTERS, deployments, near, transforms
 from sagemaker_plans import PLACE, STORE, a_catalogue_plan
 
 MODEL, OTHER = f"{STORE}/artifacts/train/01-ab/model", f"{STORE}/artifacts/train/02-cd/model"
@@ -133,70 +135,94 @@ def test_a_rollout_in_the_words_of_aws():
         weights_request("reviews", {"champion": 0})
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data())
-def test_whatever_is_deployed_is_within_the_limits_or_refused(data):
-    draw = data.draw
-    inputs = {"model": MODEL} | draw(st.sampled_from([{}, {"challenger": OTHER}, {"shadow": OTHER}]))
-    given = {
-        "endpoint": draw(st.from_regex(r"[a-zA-Z0-9](-?[a-zA-Z0-9]){0,40}", fullmatch=True) | TEXT),
-        "challenger_weight": draw(st.floats(0, 1)),
-        "instance_type": draw(st.sampled_from(["ml.m5.large", "ml.g5.xlarge", "m5.large"])),
-        "instances": draw(st.integers(-1, 50)),
-        "most_instances": draw(st.integers(0, 60)),
-        "serverless_memory": draw(st.sampled_from([0, 0, 1024, 6144, 7000])),
-        "serverless_concurrency": draw(st.integers(0, 300)),
-        "capture_percent": draw(st.integers(-1, 101)),
-        "rollout": draw(st.sampled_from(["all_at_once", "canary", "linear"])),
-        "rollout_percent": draw(st.integers(0, 100)),
-        "rollout_wait": draw(st.integers(0, 4000)),
-        "rollback_alarms": draw(st.lists(st.text(max_size=300), max_size=12)),
-        "uncompressed": draw(st.booleans()),
-    }
-    job = draw(st.sampled_from([JobSettings(), VPC, JobSettings(env={"A": "b"}, volume_kms_key="key")]))
-    check(plan_of("deploy", inputs, job, **given))
+# What may be wrong in a deployment, or too much; all else is right.
+OF_A_DEPLOYMENT: dict[str, st.SearchStrategy[Any]] = {
+    "endpoint": near(lengths=(1, 62, 63, 64, 65)) | TEXT,
+    "challenger_weight": st.sampled_from([0.0, 1.0, -0.5, 2.0]),
+    "instance_type": st.sampled_from(["m5.large", "", "ml.unheard-of"]),
+    "instances": st.sampled_from([-1, 0, 10**6]),
+    "most_instances": st.sampled_from([-1, 1, 10**6]),
+    "invocations_per_instance": st.sampled_from([0, -1.0]),
+    "serverless_memory": st.sampled_from([-1, 1, 1024, 6144, 7000]),
+    "serverless_concurrency": st.sampled_from([0, 201, 300]),
+    "capture_percent": st.sampled_from([-1, 1, 101]),
+    "rollout": st.sampled_from(["sideways", "linear", "all_at_once"]),
+    "rollout_percent": st.sampled_from([0, 1, 51, 100]),
+    "rollout_wait": st.sampled_from([-1, 3600, 3601]),
+    "rollback_alarms": st.lists(near(lengths=(1, 254, 255, 256)), min_size=9, max_size=12),
+    "uncompressed": st.just(True),
+}
+OF_A_TRANSFORM: dict[str, st.SearchStrategy[Any]] = {
+    "payload_mb": st.sampled_from([-1, 0, 101, 200]),
+    "at_once": st.sampled_from([-1, 0, 101, 200]),
+    "instance_type": st.sampled_from(["x", "", "ml.inf2.xlarge"]),
+}
+OF_A_JOB: dict[str, st.SearchStrategy[Any]] = {
+    "env": st.dictionaries(near(lengths=(1, 1023, 1024, 1025)), near(lengths=(1023, 1024, 1025)), max_size=20),
+    "subnets": st.just([f"subnet-{number}" for number in range(17)]),
+    "volume_kms_key": near(lengths=(2047, 2048, 2049)),
+    "output_kms_key": near(lengths=(2047, 2048, 2049)),
+    "instances": st.sampled_from([-1, 101]),
+}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    payload=st.integers(-1, 200),
-    at_once=st.integers(-1, 200),
-    kind=st.sampled_from(["ml.m5.xlarge", "x"]),
-    words=st.tuples(TEXT, TEXT, TEXT),
-    attempt=st.integers(1, 10**6),
+@st.composite
+def spoiled(draw: st.DrawFn, plan: TaskPlan, given: dict[str, st.SearchStrategy[Any]]) -> TaskPlan:
+    """A plan in which one parameter or setting is, perhaps, not as SageMaker wants it."""
+    name = draw(st.sampled_from([*given, *OF_A_JOB]))
+    if name in given:
+        return replace(plan, parameters=plan.parameters | {name: draw(given[name])})
+    job = replace(plan.settings.job, **{name: draw(OF_A_JOB[name])})
+    return replace(plan, settings=replace(plan.settings, job=job))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [(deployments(), OF_A_DEPLOYMENT), (transforms(), OF_A_TRANSFORM)],
+    ids=["deploy", "transform"],
 )
-def test_whatever_is_transformed_is_within_the_limits_or_refused(payload, at_once, kind, words, attempt):
-    given = {"payload_mb": payload, "at_once": at_once, "instance_type": kind}
-    plan = plan_of("transform", {"model": MODEL, "reviews": f"{STORE}/artifacts/ingest/03-ef/reviews"}, **given)
-    check(replace(plan, pipeline=words[0], task=words[1], run_id=words[2], attempt=attempt))
+def test_whatever_is_asked_is_within_the_limits_or_refused(right: Any, wrong: Any) -> None:
+    ends: Counter[bool] = Counter()
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
+    @given(plan=right.flatmap(lambda plan: spoiled(plan, wrong)))
+    def render(plan: TaskPlan) -> None:
+        ends[check(plan)] += 1
+
+    render()
+    assert ends[True] > 5, "hardly anything was rendered"
+    assert ends[False] > 5, "hardly anything was refused"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    group=TEXT | st.just("reviews"),
-    facts=st.dictionaries(TEXT, st.text(max_size=400), max_size=80),
-    description=st.text(max_size=2000),
+    group=near(lengths=(1, 62, 63, 64)) | st.sampled_from(["reviews", "r" * 63]),
+    facts=st.dictionaries(near(LETTERS, most=128), near(lengths=(1, 255, 256, 257)), max_size=80),
+    description=near(lengths=(1, 1023, 1024, 1025, 2000)),
 )
 def test_whatever_is_packaged_is_within_the_limits_or_refused(group, facts, description):
     plan = plan_of("package_model", {"model": MODEL, "evaluation": OTHER}, group=group)
-    check(plan)
-    if group == "reviews":
-        made = render_package(plan, Told({f"fact {number}": text for number, text in enumerate(facts.values())}))[1]
+    if group.startswith("r"):
+        assert check(plan)
+        made = render_package(plan, Told(facts, description))[1]
         assert problems(made.service, made.operation, made.parameters) == []
+    else:
+        check(plan)
     approval = approval_request(f"arn:aws:sagemaker:us-east-1:{PLACE.account}:model-package/g/1", APPROVED, description)
-    assert len(approval.parameters.get("ApprovalDescription", "")) <= 1024
+    assert problems(approval.service, approval.operation, approval.parameters) == []
 
 
-def check(plan: TaskPlan) -> None:
-    """A task is rendered within the limits, the same for another run; or refused with one clear error."""
+def check(plan: TaskPlan) -> bool:
+    """Whether a task is rendered: within the limits, the same for another run; else it is refused with one error."""
     try:
         requests = render_task(plan)
     except UsageError as refused:
         assert refused.headline
-        return
+        return False
     valid(requests)
     other = render_task(replace(plan, run_id="another"))
     assert [untagged(item) for item in requests] == [untagged(item) for item in other]
+    return True
 
 
 def untagged(request: Request) -> str:
