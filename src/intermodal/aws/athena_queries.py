@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from intermodal.aws.athena import Query, query_request, workgroup_request
 from intermodal.aws.client import find_place
 from intermodal.aws.data_settings import AthenaSettings, athena_settings
-from intermodal.aws.following import followed
+from intermodal.aws.following import followed, watched
 from intermodal.aws.glue import ensure_database
 from intermodal.aws.request import Place, Request
-from intermodal.aws.sending import answered, holds, send
+from intermodal.aws.sending import answered, answered_pages, holds, send
 from intermodal.aws.settings import SageMakerSettings, sagemaker_settings
 from intermodal.core.config import load_settings
 from intermodal.errors import DataRejected, RuntimeFailed
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _ATTEMPTS = 4
 _ROWS_A_PAGE = 1000
 _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
-_SHORTEST_POLL = 0.2
 _USER_ERROR = 2  # AthenaError's ErrorCategory: 1 system, 2 user, 3 other
 
 
@@ -106,7 +105,9 @@ class Athena:
         names: list[str] = []
         kinds: list[str] = []
         rows: list[list[str | None]] = []
-        for page in self._pages(identifier):
+        parameters = {"QueryExecutionId": identifier, "MaxResults": _ROWS_A_PAGE}
+        for answer in answered_pages(Request("athena", "GetQueryResults", parameters), self.settings):
+            page = answer["ResultSet"]
             if not names:
                 columns = page["ResultSetMetadata"]["ColumnInfo"]
                 names, kinds = [item["Name"] for item in columns], [item["Type"] for item in columns]
@@ -118,18 +119,6 @@ class Athena:
         request = Request("athena", "StopQueryExecution", {"QueryExecutionId": identifier})
         send(request, self.settings, accept=("InvalidRequestException",))
 
-    def _pages(self, identifier: str) -> Iterator[dict[str, Any]]:
-        token: dict[str, str] = {}
-        while True:
-            request = Request(
-                "athena", "GetQueryResults", {"QueryExecutionId": identifier, "MaxResults": 1000, **token}
-            )
-            page = answered(request, self.settings)
-            yield dict(page["ResultSet"])
-            if not page.get("NextToken"):
-                return
-            token = {"NextToken": page["NextToken"]}
-
     def _followed(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         """What starting a query was answered, and the query at its end."""
         return followed(
@@ -140,22 +129,23 @@ class Athena:
         )
 
     def _wait(self, identifier: str) -> dict[str, Any]:
-        pause, deadline = _SHORTEST_POLL, time.monotonic() + self.athena.max_seconds
-        while True:
-            request = Request("athena", "GetQueryExecution", {"QueryExecutionId": identifier})
-            found: dict[str, Any] = answered(request, self.settings)["QueryExecution"]
-            if found["Status"]["State"] in _ENDED:
-                return found
-            if time.monotonic() > deadline:
-                self.stop(identifier)
-                raise RuntimeFailed(
-                    f"Athena's query {identifier} takes too long and was stopped",
-                    seen=f"{found['Status']['State']} after {self.athena.max_seconds} s",
-                    expected="an end within athena.max_seconds",
-                    next_step="raise max_seconds under [athena], or ask for less",
-                )
-            self._sleep(pause)
-            pause = min(pause * 1.5, self.settings.poll)
+        request = Request("athena", "GetQueryExecution", {"QueryExecutionId": identifier})
+        found, ended = watched(
+            lambda: dict(answered(request, self.settings)["QueryExecution"]),
+            lambda seen: seen["Status"]["State"] in _ENDED,
+            self.athena.max_seconds,
+            self.settings.poll,
+            self._sleep,
+        )
+        if not ended:
+            self.stop(identifier)
+            raise RuntimeFailed(
+                f"Athena's query {identifier} takes too long and was stopped",
+                seen=f"{found['Status']['State']} after {self.athena.max_seconds} s",
+                expected="an end within athena.max_seconds",
+                next_step="raise max_seconds under [athena], or ask for less",
+            )
+        return found
 
 
 def open_athena() -> Athena:

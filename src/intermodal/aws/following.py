@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,8 @@ from intermodal.errors import Interrupted
 
 Started = TypeVar("Started")
 Ended = TypeVar("Ended")
+Seen = TypeVar("Seen")
+_SHORTEST_PAUSE = 0.2
 
 
 def followed(
@@ -37,6 +40,36 @@ def followed(
             # interrupted before the answer: nobody knows whether it began, and asking again tells what to stop
             stop(begun[0] if begun else start())
         raise
+
+
+def watched(
+    look: Callable[[], Seen],
+    ended: Callable[[Seen], bool],
+    seconds: float,
+    longest_pause: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Seen, bool]:
+    """Look at work until it has ended, in pauses that grow from a fifth of a second.
+
+    Args:
+        look: Asks how the work stands.
+        ended: Whether what was seen is an end.
+        seconds: How long the work may take.
+        longest_pause: Longest time between two looks, seconds.
+        sleep: How to wait.
+
+    Returns:
+        What was seen last, and whether it was an end.
+    """
+    pause, deadline = _SHORTEST_PAUSE, time.monotonic() + seconds
+    while True:
+        seen = look()
+        if ended(seen):
+            return seen, True
+        if time.monotonic() > deadline:
+            return seen, False
+        sleep(pause)
+        pause = min(pause * 1.5, longest_pause)
 
 
 def told_to_stop(error: BaseException) -> bool:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from intermodal.aws.data_settings import RedshiftSettings
-from intermodal.aws.following import followed
+from intermodal.aws.following import followed, watched
 from intermodal.aws.redshift import Sql, statement_request
 from intermodal.aws.request import Request
-from intermodal.aws.sending import answered, send
+from intermodal.aws.sending import answered, answered_pages, send
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.errors import RuntimeFailed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SHORTEST_POLL = 0.2
 _ENDED = ("FINISHED", "FAILED", "ABORTED")
 _VALUES = ("stringValue", "longValue", "doubleValue", "booleanValue", "blobValue")
 
@@ -71,7 +68,8 @@ class Redshift:
         """The rows of a statement that finished, page after page."""
         columns: list[dict[str, Any]] = []
         records: list[list[dict[str, Any]]] = []
-        for page in self._pages(identifier):
+        request = Request("redshift-data", "GetStatementResult", {"Id": identifier})
+        for page in answered_pages(request, self.settings):
             columns = columns or page["ColumnMetadata"]
             records += page["Records"]
         return typed(columns, records)
@@ -81,31 +79,23 @@ class Redshift:
         request = Request("redshift-data", "CancelStatement", {"Id": identifier})
         send(request, self.settings, accept=("ValidationException", "ResourceNotFoundException"))
 
-    def _pages(self, identifier: str) -> Iterator[dict[str, Any]]:
-        token: dict[str, str] = {}
-        while True:
-            page = answered(Request("redshift-data", "GetStatementResult", {"Id": identifier, **token}), self.settings)
-            yield page
-            if not page.get("NextToken"):
-                return
-            token = {"NextToken": page["NextToken"]}
-
     def _wait(self, identifier: str) -> dict[str, Any]:
-        pause, deadline = _SHORTEST_POLL, time.monotonic() + self.redshift.max_seconds
-        while True:
-            found = answered(Request("redshift-data", "DescribeStatement", {"Id": identifier}), self.settings)
-            if found["Status"] in _ENDED:
-                return found
-            if time.monotonic() > deadline:
-                self.cancel(identifier)
-                raise RuntimeFailed(
-                    f"Redshift's statement {identifier} takes too long and was cancelled",
-                    seen=f"{found['Status']} after {self.redshift.max_seconds} s",
-                    expected="an end within redshift.max_seconds",
-                    next_step="raise max_seconds under [redshift], or ask for less",
-                )
-            time.sleep(pause)
-            pause = min(pause * 1.5, self.settings.poll)
+        request = Request("redshift-data", "DescribeStatement", {"Id": identifier})
+        found, ended = watched(
+            lambda: answered(request, self.settings),
+            lambda seen: seen["Status"] in _ENDED,
+            self.redshift.max_seconds,
+            self.settings.poll,
+        )
+        if not ended:
+            self.cancel(identifier)
+            raise RuntimeFailed(
+                f"Redshift's statement {identifier} takes too long and was cancelled",
+                seen=f"{found['Status']} after {self.redshift.max_seconds} s",
+                expected="an end within redshift.max_seconds",
+                next_step="raise max_seconds under [redshift], or ask for less",
+            )
+        return found
 
 
 def typed(columns: list[dict[str, Any]], records: list[list[dict[str, Any]]]) -> pa.Table:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from intermodal.aws.calls import Calls, Refused
@@ -37,6 +39,17 @@ def send(request: Request, settings: SageMakerSettings, accept: tuple[str, ...] 
 def answered(request: Request, settings: SageMakerSettings) -> dict[str, Any]:
     """The answer to a request of which no error is acceptable; as `send` otherwise."""
     return send(request, settings) or {}
+
+
+def answered_pages(request: Request, settings: SageMakerSettings) -> Iterator[dict[str, Any]]:
+    """The answers to a request that has them page by page, led on by NextToken; as `answered` otherwise."""
+    token: dict[str, str] = {}
+    while True:
+        page = answered(replace(request, parameters={**request.parameters, **token}), settings)
+        yield page
+        if not page.get("NextToken"):
+            return
+        token = {"NextToken": page["NextToken"]}
 
 
 def holds(found: Any, wanted: Any) -> bool:

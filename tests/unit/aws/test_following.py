@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from intermodal.aws.following import followed
+from intermodal.aws.following import followed, watched
 from intermodal.errors import Interrupted, RuntimeFailed
 
 STOPS = [KeyboardInterrupt(), SystemExit(143), Interrupted("told to stop")]
@@ -75,3 +75,14 @@ def test_a_service_that_does_not_answer_stops_nothing() -> None:
     with pytest.raises(RuntimeFailed):
         work.follow()
     assert work.calls == ["start", "wait id"]
+
+
+def test_work_is_looked_at_in_growing_pauses_until_it_ends() -> None:
+    looks, pauses = iter(["running"] * 4 + ["done"]), []
+    seen = watched(lambda: next(looks), lambda state: state == "done", 60, 0.5, pauses.append)
+    assert seen == ("done", True)
+    assert pauses == pytest.approx([0.2, 0.3, 0.45, 0.5])
+
+
+def test_work_that_takes_too_long_is_told_as_it_was_seen_last() -> None:
+    assert watched(lambda: "running", lambda state: state == "done", -1, 0.5, pytest.fail) == ("running", False)
