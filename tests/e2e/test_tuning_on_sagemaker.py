@@ -118,7 +118,7 @@ def test_told_to_stop_it_stops_the_tuning_job_once_and_so_its_training_jobs(
             job = the_tuning_job()
             wait_for(lambda: sum(item["TrainingJobStatus"] == "InProgress" for item in children_of(job)) == 2)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) != 0
+            assert process.wait(60) == 130
         finally:
             process.kill()
     described = client().describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
+from intermodal.tuning.search import Earlier, Search
 from local_sagemaker import (  # noqa: F401
     BUCKET,
     IMAGE,
@@ -180,13 +181,25 @@ def test_a_target_that_is_reached_is_enough(tuner: LocalSageMaker) -> None:
     assert len(children("one")) == 1
 
 
-def test_a_child_learns_from_its_parent(tuner: LocalSageMaker) -> None:
+def test_a_child_learns_from_its_parent(tuner: LocalSageMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: dict[float, float] = {}
+    learn = Search.learn
+
+    def noted(search: Search, earlier: Sequence[Earlier]) -> int:
+        learned.update({item.parameters["x"]: item.objective for item in earlier})
+        return learn(search, earlier)
+
+    monkeypatch.setattr(Search, "learn", noted)
     create("parent", limits={"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2})
     parents = [{"HyperParameterTuningJobName": "parent"}]
     warm = {"ParentHyperParameterTuningJobs": parents, "WarmStartType": "IdenticalDataAndAlgorithm"}
     ended("parent")
+    assert learned == {}
     create("child", WarmStartConfig=warm, limits={"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1})
     assert ended("child")["WarmStartConfig"] == warm
+    tried = [float(item["TunedHyperParameters"]["x"]) for item in children("parent")]
+    assert len(tried) == 2
+    assert learned == pytest.approx({x: -x * x for x in tried})
     listed = client().list_hyper_parameter_tuning_jobs(SortBy="Name", SortOrder="Ascending")
     summaries = listed["HyperParameterTuningJobSummaries"]
     assert [item["HyperParameterTuningJobName"] for item in summaries] == ["child", "parent"]
