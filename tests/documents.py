@@ -1,8 +1,9 @@
 """Runs a document: writes the files it shows, types its commands, compares what they print.
 
 A fenced block with `title=PATH` is a file. In a block of the language `console` a line that starts with
-`$ ` is a command and the lines after it are its output, in which `…` stands for any text of a line, and a
-line `…` for any lines. `exit=N` after the language is the exit code that the last command has.
+`$ ` is a command (with the next line, where it ends in a backslash) and the lines after it are its output, in
+which `…` stands for any text of a line, and a line `…` for any lines. `exit=N` after the language is the exit
+code that the last command has. What a command exports, and where it changes to, holds for those after it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HANGS = 300  # seconds after which a command counts as hung
+_OF_THE_SHELL = ("_", "PWD", "OLDPWD", "SHLVL")
 ANYTHING = "…"
 
 
@@ -61,9 +63,11 @@ def _commands(body: str, code: int, line: int) -> list[Command]:
     assert not parts[0].strip(), f"line {line}: output before the first command"
     found = []
     for index, part in enumerate(parts[1:], start=1):
-        text, *expected = part.rstrip("\n").split("\n")
-        found.append(Command(text, tuple(expected), code if index == len(parts) - 1 else 0, line))
-        line += 1 + len(expected)
+        lines = part.rstrip("\n").split("\n")
+        typed = next(number for number, typed in enumerate(lines, start=1) if not typed.endswith("\\"))
+        text, expected = "\n".join(lines[:typed]), tuple(lines[typed:])
+        found.append(Command(text, expected, code if index == len(parts) - 1 else 0, line))
+        line += len(lines)
     return found
 
 
@@ -73,7 +77,7 @@ class Reader:
 
     Attributes:
         folder: Where they work.
-        environment: Their environment variables.
+        environment: Their environment variables, with what they have exported.
     """
 
     folder: Path
@@ -101,9 +105,9 @@ class Reader:
         assert not wrong, f"{wrong}; {told}"
 
     def _type(self, text: str) -> tuple[int, str]:
-        """Run a command in the current directory, which it may change; its exit code and output."""
+        """Run a command in the current directory, which it may change as the variables; its exit code and output."""
         note = self.folder / ".here"
-        script = f"trap 'pwd > \"{note}\"' EXIT\n{text}"
+        script = f"trap 'env -0 > \"{note}\"' EXIT\n{text}"
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=self._here,
@@ -114,7 +118,9 @@ class Reader:
             text=True,
             timeout=_HANGS,
         )
-        self._here = Path(note.read_text().strip())
+        exported = dict(item.split("=", 1) for item in note.read_text().split("\0") if item)
+        self._here = Path(exported["PWD"])
+        self.environment.update({name: value for name, value in exported.items() if name not in _OF_THE_SHELL})
         note.unlink()
         return done.returncode, done.stdout
 

@@ -86,10 +86,10 @@ def run_script_task(task: ScriptTask, model: Path, output: Path, folder: Path) -
 
 def _channels(task: ScriptTask, data: Path) -> dict[str, Path]:
     """Where the script finds each channel, as SageMaker lays them out."""
-    unknown = sorted(set(task.names) - {"training", "validation", "test"})
+    unknown = sorted(set(task.names) - set(task.inputs))
     if unknown:
-        expected = "training, validation, test"
-        raise UsageError("channels names no input of this step", seen=", ".join(unknown), expected=expected)
+        expected = f"training, validation or test, where it is given (here: {', '.join(task.inputs) or 'none is'})"
+        raise UsageError("channels names no input that is given", seen=", ".join(unknown), expected=expected)
     found: dict[str, Path] = {}
     data.mkdir(parents=True)
     for name, path in task.inputs.items():

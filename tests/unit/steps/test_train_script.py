@@ -179,6 +179,7 @@ def test_a_shell_script_runs_and_one_without_a_model_fails(source: Path, tmp_pat
         ({"entry_point": "train.jl"}, "cannot be run"),
         ({"source": "/nowhere"}, "source is not there"),
         ({"channels": {"train": "x"}}, "names no input"),
+        ({"channels": {"training": "x"}}, "names no input that is given"),
         ({"metric_patterns": {"a": "("}}, "no regular expression"),
         ({"metric_patterns": {"a": "loss"}}, "has no group"),
     ],

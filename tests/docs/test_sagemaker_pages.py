@@ -1,0 +1,20 @@
+"""The pages on SageMaker, each followed word by word by somebody who starts with an empty folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from service_pages import PAGES, follow
+
+
+def test_training_on_sagemaker(tmp_path: Path) -> None:
+    work = follow(PAGES / "training-on-sagemaker.md", tmp_path)
+    assert len(list((work / ".intermodal" / "runs").iterdir())) == 2
+
+
+def test_sagemaker_pipelines(tmp_path: Path) -> None:
+    work = follow(PAGES / "sagemaker-pipelines.md", tmp_path)
+    definition = json.loads((work / "reviews.json").read_text())
+    assert definition["Version"] == "2020-12-01"
+    assert {item["Type"] for item in definition["Steps"]} >= {"Processing", "Training", "Condition"}
