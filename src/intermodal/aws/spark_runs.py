@@ -98,10 +98,12 @@ class SparkRuns(JobKind):
         return self.ids[name]
 
     def _listed(self, calls: Calls, name: str) -> list[dict[str, Any]]:
-        asked: dict[str, Any] = {"createdAtAfter": datetime.now(UTC) - _LOOK_BACK, "maxResults": _PAGE}
+        since = datetime.now(UTC) - _LOOK_BACK
         if self.where == SERVERLESS:
-            return list(calls.pages("ListJobRuns", "jobRuns", applicationId=self.group, **asked))
-        return list(calls.pages("ListJobRuns", "jobRuns", virtualClusterId=self.group, name=name, **asked))
+            asked = {"applicationId": self.group, "createdAtAfter": since}
+        else:
+            asked = {"virtualClusterId": self.group, "createdAfter": since, "name": name}
+        return list(calls.pages("ListJobRuns", "jobRuns", maxResults=_PAGE, **asked))
 
 
 def spark_runs(where: str, settings: EmrSettings) -> SparkRuns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,7 @@ from intermodal.runtime.emr.driver import run_step
 
 sys.exit(run_step())
 '''
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9 /_.:=+@-]")  # EMR Serverless takes no other letters
 _ANY_NAME = JobMark("job", "0" * 64)  # stands in a request while its digest is computed
 
 
@@ -61,6 +63,8 @@ def render_spark_job(plan: TaskPlan, where: str, settings: EmrSettings) -> Rende
     made = job_request(where, _spark_job(plain, mark, where, settings), settings, plan.place, plan.attempt)
     check_request(made.service, made.operation, made.parameters)
     unknown = unknown_members(plan, made.parameters, digest)
+    if plan.unknown_inputs or plan.unknown_parameters:
+        unknown = ("clientToken", *unknown)  # another digest of the same work
     request = Request(made.service, made.operation, made.parameters, plan.task, unknown)
     files = {FILE_NAME: text, PROGRAM_NAME: PROGRAM}
     staged = tuple(Staged(f"jobs/{mark.name}/input/{name}", content.encode()) for name, content in files.items())
@@ -95,14 +99,14 @@ def _for_spark(plan: TaskPlan) -> TaskPlan:
 
 def _spark_job(plan: TaskPlan, mark: JobMark, where: str, settings: EmrSettings) -> SparkJob:
     python = {"PYSPARK_PYTHON": settings.python, "PYSPARK_DRIVER_PYTHON": settings.python}
-    tags = {item["Key"]: item["Value"] for item in job_tags(plan)}
+    tags = {item["Key"]: _NOT_IN_TAGS.sub("_", item["Value"]).strip() for item in job_tags(plan)}
     return SparkJob(
         name=f"{plan.pipeline}-{plan.task}",
         entry=f"{jobs_prefix(plan)}/{mark.name}/input/{PROGRAM_NAME}",
         image=plan.image if where == ON_EKS else "",
         configuration={"spark.executorEnv.PYSPARK_PYTHON": settings.python, **settings.configuration},
         environment={**python, **job_environment(plan, mark), LIMIT_VARIABLE: str(settings.max_runtime)},
-        tags={**tags, REQUEST_TAG: mark.digest[:16]},
+        tags={**{name: value for name, value in tags.items() if value}, REQUEST_TAG: mark.digest[:16]},
         mark=mark.digest,
     )
 
