@@ -1,8 +1,6 @@
-"""A local SageMaker for tests, with the clients' variables pointing at it; `local_sagemaker` is a fixture.
+"""A local SageMaker for tests, with the clients' variables pointing at it.
 
-Use it by importing the fixtures into a test file or a `conftest.py`::
-
-    from local_sagemaker import local_sagemaker, open_sagemaker  # noqa: F401
+`conftest.py` gives every test its fixtures, `local_sagemaker` and `open_sagemaker`.
 """
 
 from __future__ import annotations

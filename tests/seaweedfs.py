@@ -1,10 +1,6 @@
 """A real S3 server for tests: SeaweedFS on loopback, with keys, in a temporary directory.
 
-Use it by importing the fixtures into a `conftest.py`::
-
-    from seaweedfs import s3, seaweedfs  # noqa: F401
-
-`seaweedfs` starts one server a session (about 4 s); `s3` gives one test a fresh bucket on it and points
+`conftest.py` gives every test its fixtures: `seaweedfs` starts one server a session (about 4 s); `s3` gives one test a fresh bucket on it and points
 AWS's standard environment variables there. Unlike moto, SeaweedFS refuses wrong keys and bad checksums.
 """
 

@@ -11,13 +11,12 @@ import pytest
 
 from documents import Command, Reader, read_document
 from intermodal.cli.main import main
-from local_sagemaker import open_sagemaker  # noqa: F401  fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "aws-setup.md"
 
 
-def test_the_page_does_what_it_says(tmp_path: Path, open_sagemaker) -> None:  # noqa: F811
+def test_the_page_does_what_it_says(tmp_path: Path, open_sagemaker) -> None:
     local = open_sagemaker()
     folder = tmp_path / "work"
     folder.mkdir()

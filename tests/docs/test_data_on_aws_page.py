@@ -9,12 +9,12 @@ from pathlib import Path
 
 from documents import Reader, read_document
 from intermodal.aws.data_settings import EmrSettings, RedshiftSettings
-from local_sagemaker import BUCKET, client, open_sagemaker  # noqa: F401  fixture
+from local_sagemaker import BUCKET, client
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "data-on-aws.md"
 
 
-def test_the_page_does_what_it_says(tmp_path: Path, open_sagemaker) -> None:  # noqa: F811
+def test_the_page_does_what_it_says(tmp_path: Path, open_sagemaker) -> None:
     open_sagemaker()
     folder = tmp_path / "work"
     folder.mkdir()

@@ -1,7 +1,5 @@
 """The page on `mlflow run`, followed word by word; and what it says of the configs."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
-
 from __future__ import annotations
 
 import json
@@ -13,7 +11,6 @@ from pathlib import Path
 
 from documents import Command, Reader, read_document
 from intermodal.mlflow_backend.config import BackendConfig
-from projects import empty_store  # noqa: F401  fixture
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "mlflow-run.md"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from launching import command
-from local_sagemaker import OpenSageMaker, client, open_sagemaker  # noqa: F401
+from local_sagemaker import OpenSageMaker, client
 
 PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "automl.py"
 GIVEN = ("rows=600", "candidates=2", "trials=3", "parallel=2", "problem=tabular")
@@ -68,7 +68,7 @@ def test_autopilot_beside_a_tuned_baseline_and_the_better_is_chosen(home: Path) 
     assert {task["state"] for task in again["tasks"]} == {"CACHED"}
 
 
-def test_the_same_on_sagemaker(open_sagemaker: OpenSageMaker, home: Path) -> None:  # noqa: F811
+def test_the_same_on_sagemaker(open_sagemaker: OpenSageMaker, home: Path) -> None:
     open_sagemaker()
     (home / "intermodal.toml").write_text("[sagemaker]\npoll = 0.5\n")
     answer = run("--on", "sagemaker")

@@ -9,7 +9,7 @@ import pytest
 from intermodal.aws.account_setup import account_parts
 from intermodal.aws.request import Place
 from intermodal.cli.main import main
-from local_sagemaker import client, local_sagemaker, open_sagemaker  # noqa: F401  fixtures
+from local_sagemaker import client
 
 BUCKET = "intermodal-123456789012-us-east-1"
 ROLE = "intermodal-execution"
@@ -29,7 +29,7 @@ def tiny():
 
 
 @pytest.fixture
-def account(home, local_sagemaker):  # noqa: F811
+def account(home, local_sagemaker):
     return local_sagemaker
 
 

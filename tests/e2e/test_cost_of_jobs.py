@@ -12,11 +12,7 @@ from intermodal.aws.actions import actions_of
 from intermodal.cli.main import main
 from intermodal.core.config import load_settings
 from intermodal.runtime.record import RunRecord, find_record
-from local_sagemaker import (
-    IMAGE,
-    client,
-    open_sagemaker,  # noqa: F401  fixtures
-)
+from local_sagemaker import IMAGE, client
 from policy_linter import allows
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -46,7 +42,7 @@ core = "{IMAGE}"
 
 
 @pytest.fixture
-def tiny(home, open_sagemaker) -> Any:  # noqa: F811
+def tiny(home, open_sagemaker) -> Any:
     """A project with a tiny pipeline, a price of a dollar a second, and an account that is set up."""
     local = open_sagemaker()
     (home.parent / "work" / "tiny.py").write_text(PIPELINE)

@@ -33,14 +33,14 @@ from intermodal.steps.explore import explore
 from intermodal.steps.generate import generate
 from intermodal.steps.glue_table import glue_table
 from intermodal.steps.ingest import ingest
-from local_sagemaker import BUCKET, client, keys, local_sagemaker, open_sagemaker, put, read  # noqa: F401  fixtures
+from local_sagemaker import BUCKET, client, keys, put, read
 
 DEFECTS = {"missing_column": 0.004, "bad_rating_word": 0.004, "negative_votes": 0.01, "html_entities": 0.02}
 NASTY = ["it's", 'say "so"; DROP TABLE x', "a/b=c%20", "Bücher 書", "back\\slash", "{curly} #1"]
 
 
 @pytest.fixture
-def aws(local_sagemaker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:  # noqa: F811
+def aws(local_sagemaker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """The local service, with the artifact store in its bucket; moto keeps what earlier tests of a process made."""
     urllib.request.urlopen(urllib.request.Request(f"{local_sagemaker.url}/moto-api/reset", method="POST")).close()
     client("s3").create_bucket(Bucket=BUCKET)

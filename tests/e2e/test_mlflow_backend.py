@@ -1,6 +1,5 @@
 """`mlflow run -b intermodal-local`: MLflow's own cases for a project backend, and those it leaves to its plugins."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
 from __future__ import annotations
 
 import contextlib
@@ -19,7 +18,7 @@ import psutil
 import pytest
 
 from launching import TESTS
-from projects import Store, empty_store, project, store, until  # noqa: F401  fixtures
+from projects import Store, until
 
 BACKEND = "intermodal-local"
 

@@ -1,6 +1,5 @@
 """`mlflow run -b intermodal-kubeflow` against the fake: one parent run, whoever was first to need it."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
 from __future__ import annotations
 
 import os
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubeflow import OpenFake, client_of, ended
-from projects import Store, empty_store, project, store, until  # noqa: F401  fixtures
+from projects import Store, until
 
 BACKEND = "intermodal-kubeflow"
 

@@ -1,6 +1,5 @@
 """`mlflow run -b intermodal-sagemaker` on a local SageMaker: the runs are true, and what is stopped is stopped once."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
 from __future__ import annotations
 
 import os
@@ -14,7 +13,7 @@ from test_mlflow_backend import process
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from launching import PATIENCE
 from local_sagemaker import wait_for
-from projects import Store, empty_store, project, store, until  # noqa: F401  fixtures
+from projects import Store, until
 from sagemaker_runs import jobs, records
 
 BACKEND = "intermodal-sagemaker"

@@ -15,20 +15,13 @@ from intermodal.cli.main import main
 from intermodal.core.config import load_settings
 from intermodal.runtime.record import RunRecord
 from intermodal.store.ownership import StoredOwnership
-from local_sagemaker import (
-    BUCKET,
-    client,
-    open_sagemaker,  # noqa: F401  fixtures
-    processing_request,
-    training_request,
-    until,
-)
+from local_sagemaker import BUCKET, client, processing_request, training_request, until
 
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)"
 
 
 @pytest.fixture
-def account(home, open_sagemaker, monkeypatch):  # noqa: F811
+def account(home, open_sagemaker, monkeypatch):
     local = open_sagemaker(grace=0.5)
     monkeypatch.setenv("INTERMODAL_STORE", f"s3://{BUCKET}/intermodal")
     return local

@@ -21,7 +21,7 @@ from intermodal.aws.settings import sagemaker_settings
 from intermodal.core.config import load_settings
 from intermodal.errors import RuntimeFailed, StepFailed, UsageError
 from intermodal.steps.query_redshift import query_redshift
-from local_sagemaker import BUCKET, keys, local_sagemaker, open_sagemaker, put, wait_for  # noqa: F401
+from local_sagemaker import BUCKET, keys, put, wait_for
 
 CONFIG = """
 [redshift]
@@ -50,7 +50,7 @@ needs_spark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def aws(local_sagemaker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:  # noqa: F811
+def aws(local_sagemaker: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setenv("INTERMODAL_STORE", f"s3://{BUCKET}/{tmp_path.name}")
     (tmp_path / "intermodal.toml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)

@@ -18,7 +18,7 @@ from intermodal.aws.endpoint_removal import delete_endpoint
 from intermodal.errors import StepFailed, UsageError
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from intermodal.serving.deploying import still_deployed
-from local_sagemaker import OpenSageMaker, client, keys, local_sagemaker, open_sagemaker, put, read, wait_for  # noqa: F401
+from local_sagemaker import OpenSageMaker, client, keys, put, read, wait_for
 
 PROBE = {"inputs": ["love it perfect great"]}
 
@@ -31,7 +31,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
 
 @pytest.fixture
 def sagemaker(
-    local_sagemaker: LocalSageMaker,  # noqa: F811
+    local_sagemaker: LocalSageMaker,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> LocalSageMaker:
@@ -248,7 +248,7 @@ def test_locally_the_models_are_served_for_a_moment_and_the_document_is_the_same
 
 
 def test_endpoints_come_up_again_with_the_service(
-    open_sagemaker: OpenSageMaker,  # noqa: F811
+    open_sagemaker: OpenSageMaker,
     home: Path,
     models: dict[str, Model],
     tmp_path: Path,

@@ -1,6 +1,5 @@
 """Pods of Kubeflow whose work is done on SageMaker: both of them local, both real."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
 from __future__ import annotations
 
 import json
@@ -17,7 +16,6 @@ from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from kubeflow import OpenFake
 from launching import PATIENCE, TESTS, Answer, intermodal, start
 from local_sagemaker import OpenSageMaker, keys, read, wait_for
-from projects import empty_store  # noqa: F401  a fixture
 from sagemaker_runs import CORE, PIPELINES, jobs, records
 
 FLAGSHIP = str(TESTS.parent / "pipelines" / "reviews.py")

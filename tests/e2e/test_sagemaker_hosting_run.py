@@ -11,8 +11,8 @@ from intermodal.aws.endpoint_life import Endpoints
 from intermodal.aws.endpoint_removal import delete_endpoint
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from launching import PATIENCE, TESTS, intermodal, start
-from local_sagemaker import client, local_sagemaker, open_sagemaker, wait_for  # noqa: F401
-from sagemaker_runs import digests, records, sagemaker  # noqa: F401
+from local_sagemaker import client, wait_for
+from sagemaker_runs import digests, records
 
 PIPELINE = str(TESTS / "hosting_pipelines.py") + ":hosting"
 MANAGED = ("deploy", "package_model", "transform")
@@ -34,7 +34,7 @@ def created(service: LocalSageMaker) -> Counter[str]:
 
 
 def test_placed_steps_are_done_by_their_services_once_and_again_when_gone(
-    sagemaker: LocalSageMaker,  # noqa: F811
+    sagemaker: LocalSageMaker,
 ):
     here = run()
     assert not created(sagemaker)
@@ -72,14 +72,14 @@ def test_placed_steps_are_done_by_their_services_once_and_again_when_gone(
     assert digests(local) == digests(changed)
 
 
-def test_every_step_of_the_pipeline_runs_on_sagemaker(sagemaker: LocalSageMaker):  # noqa: F811
+def test_every_step_of_the_pipeline_runs_on_sagemaker(sagemaker: LocalSageMaker):
     record = run("--on", "sagemaker")
     assert set(states(record).values()) == {"SUCCEEDED"}
     assert created(sagemaker)["CreateTransformJob"] == 1
     assert client().describe_endpoint(EndpointName="tiny")["EndpointStatus"] == "InService"
 
 
-def test_a_run_that_is_told_to_stop_stops_its_transform_job_once(sagemaker: LocalSageMaker):  # noqa: F811
+def test_a_run_that_is_told_to_stop_stops_its_transform_job_once(sagemaker: LocalSageMaker):
     sagemaker.service.faults.add({"fault": "slow-start", "job": "*", "seconds": 300})
     process = start("run", PIPELINE, "--place", "transform=sagemaker")
     try:

@@ -1,7 +1,5 @@
 """SageMaker's SDK, unchanged, deploys, asks, transforms and registers on the local SageMaker."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
-
 from __future__ import annotations
 
 import io
@@ -10,19 +8,7 @@ from pathlib import Path
 
 from hosted import servers_below
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
-from local_sagemaker import (  # noqa: F401  fixtures
-    BUCKET,
-    IMAGE,
-    ROLE,
-    add_program,
-    client,
-    image_folder,
-    local_sagemaker,
-    open_sagemaker,
-    put,
-    read,
-    wait_for,
-)
+from local_sagemaker import BUCKET, IMAGE, ROLE, add_program, client, image_folder, put, read, wait_for
 from sdk_environments import run_client, sdk_environment
 
 _SERVE = """

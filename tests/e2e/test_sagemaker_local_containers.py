@@ -1,7 +1,5 @@
 """Jobs of the local SageMaker in real containers."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
-
 from __future__ import annotations
 
 import io
@@ -16,14 +14,13 @@ import pytest
 
 from container_engine import docker
 from launching import start
-from local_sagemaker import (  # noqa: F401  fixtures
+from local_sagemaker import (
     BUCKET,
     OpenSageMaker,
     channel,
     client,
     ended,
     lines,
-    open_sagemaker,
     point_at,
     processing_request,
     put,

@@ -1,7 +1,5 @@
 """Clients that nobody changed: SageMaker's SDK in versions 2 and 3, and AWS's training toolkit in the job."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
-
 from __future__ import annotations
 
 import io
@@ -12,20 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker import (  # noqa: F401  fixtures
-    BUCKET,
-    IMAGE,
-    ROLE,
-    OpenSageMaker,
-    add_program,
-    client,
-    image_folder,
-    lines,
-    local_sagemaker,
-    open_sagemaker,
-    put,
-    read,
-)
+from local_sagemaker import BUCKET, IMAGE, ROLE, OpenSageMaker, add_program, client, image_folder, lines, put, read
 from sdk_environments import run_client, sdk_environment
 
 _TRAIN = """

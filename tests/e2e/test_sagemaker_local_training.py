@@ -1,7 +1,5 @@
 """Training jobs of the local SageMaker: the contract of /opt/ml, states, stops, checkpoints, spot capacity."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
-
 from __future__ import annotations
 
 import io
@@ -15,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_sagemaker import (  # noqa: F401  fixtures
+from local_sagemaker import (
     BUCKET,
     OpenSageMaker,
     add_program,
@@ -25,8 +23,6 @@ from local_sagemaker import (  # noqa: F401  fixtures
     image_folder,
     keys,
     lines,
-    local_sagemaker,
-    open_sagemaker,
     put,
     read,
     training_request,

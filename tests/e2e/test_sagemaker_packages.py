@@ -18,12 +18,12 @@ from intermodal.errors import DataRejected, UsageError
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from intermodal.serving.packaging import still_packaged
 from intermodal.steps.package_model import package_model
-from local_sagemaker import client, ended, keys, local_sagemaker, open_sagemaker, read  # noqa: F401
+from local_sagemaker import client, ended, read
 
 
 @pytest.fixture
 def sagemaker(
-    local_sagemaker: LocalSageMaker,  # noqa: F811
+    local_sagemaker: LocalSageMaker,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> LocalSageMaker:

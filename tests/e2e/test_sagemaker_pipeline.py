@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker import LocalSageMaker, OpenSageMaker, open_sagemaker, wait_for  # noqa: F401
+from local_sagemaker import LocalSageMaker, OpenSageMaker, wait_for
 from local_sagemaker import client as aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ class Home:
 
 
 @pytest.fixture
-def local(open_sagemaker: OpenSageMaker) -> LocalSageMaker:  # noqa: F811
+def local(open_sagemaker: OpenSageMaker) -> LocalSageMaker:
     """A local SageMaker."""
     return open_sagemaker()
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from intermodal.conformance.cases import CASES, FAILED, SKIPPED, Case
-from local_sagemaker import LocalSageMaker, OpenSageMaker, local_sagemaker, open_sagemaker  # noqa: F401
 from local_sagemaker import client as aws
 
 STATES = {"Succeeded": "SUCCEEDED", "Failed": "FAILED"}

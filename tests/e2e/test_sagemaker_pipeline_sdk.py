@@ -1,14 +1,12 @@
 """Pipelines of SageMaker's own SDK, version 2, unchanged: upserted, started and waited for on the local SageMaker."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
-
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
 
-from local_sagemaker import BUCKET, IMAGE, ROLE, add_program, client, image_folder, local_sagemaker  # noqa: F401
+from local_sagemaker import BUCKET, IMAGE, ROLE, add_program, client, image_folder
 from local_sagemaker import open_sagemaker as open_sagemaker  # noqa: PLC0414  a fixture of the other
 from sdk_environments import run_client, sdk_environment
 

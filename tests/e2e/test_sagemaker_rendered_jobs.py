@@ -18,19 +18,7 @@ from intermodal.core.registry import load_spec
 from intermodal.runtime.keys import complete_parameters
 from intermodal.runtime.sagemaker.render import RenderedJob, render_job
 from intermodal.store.locate import open_store
-from local_sagemaker import (
-    BUCKET,
-    IMAGE,
-    PATIENCE,
-    ROLE,
-    add_program,
-    client,
-    image_folder,
-    local_sagemaker,  # noqa: F401  fixtures
-    open_sagemaker,  # noqa: F401
-    put,
-    read,
-)
+from local_sagemaker import BUCKET, IMAGE, PATIENCE, ROLE, add_program, client, image_folder, put, read
 from sagemaker_plans import a_plan, a_spec
 
 STORE = f"s3://{BUCKET}/intermodal"
@@ -100,7 +88,7 @@ def test_a_processing_job_does_the_work_of_its_step():
     assert json.loads(read(f"{STORE}/jobs/{second.name}/outcome.json"))["state"] == "SUCCEEDED"
 
 
-def test_script_mode_runs_the_users_script_as_awss_toolkit_does(local_sagemaker, tmp_path: Path):  # noqa: F811
+def test_script_mode_runs_the_users_script_as_awss_toolkit_does(local_sagemaker, tmp_path: Path):
     add_program(image_folder(local_sagemaker), "train", TOOLKIT)
     source = tmp_path / "source"
     source.mkdir()

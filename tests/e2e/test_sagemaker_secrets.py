@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from launching import TESTS, Answer, intermodal
-from local_sagemaker import client, open_sagemaker  # noqa: F401  a fixture
-from sagemaker_runs import jobs, records, sagemaker  # noqa: F401  a fixture
+from local_sagemaker import client
+from sagemaker_runs import jobs, records
 
 PIPELINE = f"{TESTS / 'secret_pipelines.py'}:locked"
 # Secrets in the account, and secrets around the submitter which concern no job.
@@ -23,7 +23,7 @@ MARK = "c4n4ry"
 
 
 @pytest.fixture
-def secrets(sagemaker: Any) -> None:  # noqa: F811
+def secrets(sagemaker: Any) -> None:
     """The account's secrets."""
     manager = client("secretsmanager")
     manager.create_secret(Name="prod/key", SecretString=KEY)

@@ -12,8 +12,8 @@ import pytest
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from intermodal.runtime.sagemaker_local.training_job import TrainingJob
 from launching import TESTS, Answer, intermodal
-from local_sagemaker import client, open_sagemaker, read  # noqa: F401
-from sagemaker_runs import digests, jobs, records, sagemaker  # noqa: F401
+from local_sagemaker import client, read
+from sagemaker_runs import digests, jobs, records
 from tiny_models import save_checkpoint
 
 
@@ -27,7 +27,7 @@ def two_hosts(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("two_hosts")
-def test_the_hosts_of_a_job_work_together_and_the_first_one_publishes(sagemaker: LocalSageMaker) -> None:  # noqa: F811
+def test_the_hosts_of_a_job_work_together_and_the_first_one_publishes(sagemaker: LocalSageMaker) -> None:
     done = run("meeting")
     assert done.code == 0, done.err
     (name,) = jobs()
@@ -38,14 +38,14 @@ def test_the_hosts_of_a_job_work_together_and_the_first_one_publishes(sagemaker:
 
 
 @pytest.mark.usefixtures("two_hosts")
-def test_a_host_that_fails_ends_the_job_with_its_own_error(sagemaker: LocalSageMaker) -> None:  # noqa: F811
+def test_a_host_that_fails_ends_the_job_with_its_own_error(sagemaker: LocalSageMaker) -> None:
     done = run("meeting", "-p", "fails=1")
     assert done.code == 4
     assert "rank 1 read a bad row" in done.err
     assert set(jobs().values()) == {"Failed"}
 
 
-def test_a_script_of_ones_own_runs_in_a_job(sagemaker: LocalSageMaker, tmp_path: Path) -> None:  # noqa: F811
+def test_a_script_of_ones_own_runs_in_a_job(sagemaker: LocalSageMaker, tmp_path: Path) -> None:
     source = tmp_path / "mine"
     source.mkdir()
     (source / "train.py").write_text(
@@ -62,7 +62,7 @@ def test_a_script_of_ones_own_runs_in_a_job(sagemaker: LocalSageMaker, tmp_path:
 
 
 def test_spot_capacity_taken_away_costs_no_more_than_the_last_steps(
-    sagemaker: LocalSageMaker,  # noqa: F811
+    sagemaker: LocalSageMaker,
     tmp_path: Path,
 ) -> None:
     checkpoint = save_checkpoint(tmp_path / "tiny")
@@ -91,7 +91,7 @@ def test_spot_capacity_taken_away_costs_no_more_than_the_last_steps(
     assert digests(record)["train-pytorch", "curves"] == digests(local)["train-pytorch", "curves"]
 
 
-def _take_after_a_checkpoint(sagemaker: LocalSageMaker) -> None:  # noqa: F811
+def _take_after_a_checkpoint(sagemaker: LocalSageMaker) -> None:
     """Take the capacity away once a whole checkpoint has reached S3."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:

@@ -12,7 +12,7 @@ from kfp.dsl import Dataset, Model
 from hosted import call_batch_predict, call_transform, configure, servers_below, train, write_reviews
 from intermodal.errors import StepFailed
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
-from local_sagemaker import (  # noqa: F401
+from local_sagemaker import (
     BUCKET,
     IMAGE,
     ROLE,
@@ -21,11 +21,8 @@ from local_sagemaker import (  # noqa: F401
     ended,
     image_folder,
     keys,
-    local_sagemaker,
-    open_sagemaker,
     put,
     read,
-    until,
     wait_for,
 )
 
@@ -49,7 +46,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_
 
 
 @pytest.fixture
-def toy(local_sagemaker: LocalSageMaker) -> LocalSageMaker:  # noqa: F811
+def toy(local_sagemaker: LocalSageMaker) -> LocalSageMaker:
     add_program(image_folder(local_sagemaker), "serve", SERVER)
     return local_sagemaker
 
@@ -146,7 +143,7 @@ def described_request(name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def placed(
-    local_sagemaker: LocalSageMaker,  # noqa: F811
+    local_sagemaker: LocalSageMaker,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> LocalSageMaker:

@@ -9,7 +9,7 @@ from intermodal.aws.settings import SageMakerSettings
 from intermodal.errors import UsageError
 from intermodal.runtime.sagemaker import bucket
 from intermodal.runtime.sagemaker.bucket import require_bucket
-from local_sagemaker import client, open_sagemaker  # noqa: F401  fixture
+from local_sagemaker import client
 
 NAME = "intermodal-123456789012-us-east-1"
 
@@ -18,7 +18,7 @@ def names() -> list[str]:
     return [item["Name"] for item in client("s3").list_buckets()["Buckets"]]
 
 
-def test_the_default_bucket_is_made_once_and_another_is_not(open_sagemaker):  # noqa: F811
+def test_the_default_bucket_is_made_once_and_another_is_not(open_sagemaker):
     open_sagemaker()
     settings = SageMakerSettings()
     store = find_place(settings).store
@@ -30,7 +30,7 @@ def test_the_default_bucket_is_made_once_and_another_is_not(open_sagemaker):  # 
     assert "ours-alone" not in names()
 
 
-def test_on_aws_it_is_private_and_encrypted_from_the_start(open_sagemaker, monkeypatch):  # noqa: F811
+def test_on_aws_it_is_private_and_encrypted_from_the_start(open_sagemaker, monkeypatch):
     open_sagemaker()
     monkeypatch.setattr(bucket, "is_local", lambda _: False)
     settings = SageMakerSettings()

@@ -8,8 +8,8 @@ import polars as pl
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from launching import TESTS, intermodal
-from local_sagemaker import client, open_sagemaker  # noqa: F401  fixture
-from sagemaker_runs import records, sagemaker  # noqa: F401  fixture
+from local_sagemaker import client
+from sagemaker_runs import records
 
 PIPELINE = str(TESTS / "data_on_aws_pipelines.py")
 
@@ -28,7 +28,7 @@ def rows_at(uri: str) -> pl.DataFrame:
     return made.sort(made.columns, nulls_last=True)
 
 
-def test_jobs_ask_athena_and_leave_a_table_that_can_be_asked(sagemaker: LocalSageMaker, tmp_path: Path) -> None:  # noqa: F811
+def test_jobs_ask_athena_and_leave_a_table_that_can_be_asked(sagemaker: LocalSageMaker, tmp_path: Path) -> None:
     done = intermodal("run", PIPELINE, "--on", "sagemaker", "--json", INTERMODAL_ATHENA_DATABASE="warehouse")
     assert done.code == 0, done.err
     (record,) = records()

@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_sagemaker import (  # noqa: F401
+from local_sagemaker import (
     BUCKET,
     IMAGE,
     ROLE,
     LocalSageMaker,
     OpenSageMaker,
     client,
-    local_sagemaker,
-    open_sagemaker,
     put,
     read,
     training_request,
@@ -293,7 +291,7 @@ def test_a_cached_step_is_not_run_again_unless_its_arguments_differ() -> None:
 
 
 def test_capacity_that_is_wanting_is_asked_for_again_where_a_policy_says_so(
-    local_sagemaker: LocalSageMaker,  # noqa: F811
+    local_sagemaker: LocalSageMaker,
 ) -> None:
     policy = {"ExceptionType": ["SageMaker.CAPACITY_ERROR"], "IntervalSeconds": 0, "BackoffRate": 1.0, "MaxAttempts": 2}
     create(definition(step("patient", RetryPolicies=[policy])))
@@ -378,7 +376,7 @@ def test_a_value_that_is_not_there_fails_its_step_and_says_so() -> None:
     assert "missing is not there" in steps_of(arn)["c"]["FailureReason"]
 
 
-def test_an_execution_does_not_outlive_the_service(open_sagemaker: OpenSageMaker) -> None:  # noqa: F811
+def test_an_execution_does_not_outlive_the_service(open_sagemaker: OpenSageMaker) -> None:
     local = open_sagemaker()
     create(definition(step("slow", WAIT)))
     arn = start()

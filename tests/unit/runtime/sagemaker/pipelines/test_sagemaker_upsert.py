@@ -18,7 +18,7 @@ from intermodal.runtime.pipeline import pipeline_of
 from intermodal.runtime.sagemaker.pipelines.definition import Definition, render_definition
 from intermodal.runtime.sagemaker.pipelines.executions import error_of, follow, outcomes, start, stop
 from intermodal.runtime.sagemaker.pipelines.upsert import LARGEST, create_request, upsert
-from local_sagemaker import LocalSageMaker, OpenSageMaker, client, local_sagemaker, open_sagemaker  # noqa: F401
+from local_sagemaker import LocalSageMaker, client
 
 SETTINGS = SageMakerSettings(store="s3://bucket/intermodal", poll=0.2, patience=20)
 generate, fail = component("generate"), component("fail")
@@ -38,7 +38,7 @@ def definition(rows: int = 1, steps: int = 1) -> Definition:
 
 
 @pytest.fixture
-def calls(local_sagemaker: LocalSageMaker) -> Calls:  # noqa: F811
+def calls(local_sagemaker: LocalSageMaker) -> Calls:
     """SageMaker."""
     return Calls("sagemaker", SETTINGS)
 
