@@ -31,6 +31,7 @@ from intermodal.aws.monitoring import KINDS, ONCE, Monitor, every, schedule_requ
 from intermodal.aws.redshift import Sql, statement_request
 from intermodal.aws.request import Request
 from intermodal.aws.settings import SageMakerSettings
+from intermodal.runtime.emr.render import render_spark_job
 from intermodal.runtime.pipeline import Pipeline, load_pipeline
 from intermodal.runtime.sagemaker.pipelines.definition import render_definition
 from intermodal.runtime.sagemaker.pipelines.upsert import create_request
@@ -213,6 +214,17 @@ def spark_jobs(draw: st.DrawFn) -> list[Request]:
 
 
 @st.composite
+def spark_steps(draw: st.DrawFn) -> list[Request]:
+    longest = draw(st.sampled_from([1, 3600, 5 * 24 * 3600]))
+    emr = EmrSettings(application="00abc1", virtual_cluster="vc1", max_runtime=longest)
+    plan = draw(job_plans("processing"))
+    plain = {name: value.replace("\n", " ") for name, value in plan.job.env.items()}  # Spark's options are one line
+    spec = replace(plan.spec, needs=replace(plan.spec.needs, image="spark"))
+    plan = replace(plan, spec=spec, settings=replace(plan.settings, job=replace(plan.job, env=plain)))
+    return [render_spark_job(plan, where, emr).request for where in PLACES]
+
+
+@st.composite
 def account(draw: st.DrawFn) -> list[Request]:
     place = replace(PLACE, region=draw(st.sampled_from(["us-east-1", "eu-central-1", "cn-north-1"])))
     parts = account_parts(place)
@@ -236,5 +248,6 @@ CASES: dict[str, st.SearchStrategy[list[Request]]] = {
     "Glue": tables(),
     "Redshift": statements(),
     "EMR": spark_jobs(),
+    "step on EMR": spark_steps(),
     "account": account(),
 }
