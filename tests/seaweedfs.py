@@ -1,7 +1,8 @@
 """A real S3 server for tests: SeaweedFS on loopback, with keys, in a temporary directory.
 
-`conftest.py` gives every test its fixtures: `seaweedfs` starts one server a session (about 4 s); `s3` gives one test a fresh bucket on it and points
-AWS's standard environment variables there. Unlike moto, SeaweedFS refuses wrong keys and bad checksums.
+`conftest.py` gives every test its fixtures: `seaweedfs` starts one server a session (about 4 s); `s3` gives
+one test a fresh bucket on it and points AWS's standard environment variables there. Unlike moto, SeaweedFS
+refuses wrong keys and bad checksums.
 """
 
 from __future__ import annotations
