@@ -20,6 +20,18 @@ register = component("register")
 fail = component("fail")
 
 
+def compare(model, features, registered_model, margin):
+    """Evaluate a candidate and register it; it becomes champion if it beats the old one."""
+    judged = evaluate(model=model, features=features)
+    register(
+        model=model,
+        evaluation=judged.outputs["evaluation"],
+        features=features,
+        registered_model=registered_model,
+        margin=margin,
+    )
+
+
 @dsl.pipeline(name="retrain", description="New reviews against the champion's: train and compare when they drifted")
 def retrain(
     source: str = "",
@@ -68,23 +80,9 @@ def retrain(
         features = made.outputs["features"]
         with dsl.If(framework == "pytorch", name="pytorch"):
             trained = train_pytorch(features=features, checkpoint=checkpoint, seed=seed)
-            judged = evaluate(model=trained.outputs["model"], features=features)
-            register(
-                model=trained.outputs["model"],
-                evaluation=judged.outputs["evaluation"],
-                features=features,
-                registered_model=registered_model,
-                margin=margin,
-            )
+            compare(trained.outputs["model"], features, registered_model, margin)
         with dsl.Elif(framework == "baseline", name="baseline"):
             plain = baseline(features=features, seed=seed)
-            plain_judged = evaluate(model=plain.outputs["model"], features=features)
-            register(
-                model=plain.outputs["model"],
-                evaluation=plain_judged.outputs["evaluation"],
-                features=features,
-                registered_model=registered_model,
-                margin=margin,
-            )
+            compare(plain.outputs["model"], features, registered_model, margin)
         with dsl.Else(name="unknown-framework"):
             fail(message="unknown framework; expected pytorch or baseline", exit_code=2)
