@@ -18,3 +18,7 @@ def test_sagemaker_pipelines(tmp_path: Path) -> None:
     definition = json.loads((work / "reviews.json").read_text())
     assert definition["Version"] == "2020-12-01"
     assert {item["Type"] for item in definition["Steps"]} >= {"Processing", "Training", "Condition"}
+
+
+def test_sagemaker_endpoints(tmp_path: Path) -> None:
+    follow(PAGES / "sagemaker-endpoints.md", tmp_path)
