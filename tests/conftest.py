@@ -22,6 +22,7 @@ import kfp.compiler  # noqa: E402, F401
 
 from container_engine import core_image, engine, torch_image  # noqa: E402, F401
 from kubeflow import kubeflow, open_kubeflow, serve_kubeflow  # noqa: E402, F401  fixtures
+from launching import STARTED, end_those_after  # noqa: E402
 from local_sagemaker import local_sagemaker, open_sagemaker  # noqa: E402, F401  fixtures
 from projects import empty_store, project, store  # noqa: E402, F401  fixtures
 from running import run  # noqa: E402, F401  fixtures
@@ -53,6 +54,14 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
     config = sys.modules.get("kfp.local.config")
     if config is not None:
         config.LocalExecutionConfig.instance = None
+
+
+@pytest.fixture(autouse=True)
+def _no_process_stays() -> Iterator[None]:
+    """What a test started with `launching.start` does not outlive it, also when it fails half-way."""
+    count = len(STARTED)
+    yield
+    end_those_after(count)
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parent
 PATIENCE = 180.0  # seconds after which a command counts as hung
+STARTED: list[subprocess.Popen[str]] = []
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ def intermodal(*words: str, stdin: str = "", **environment: str) -> Answer:
 
 
 def start(*words: str, **environment: str) -> subprocess.Popen[str]:
-    """Start `intermodal WORDS…` in a process group of its own, and go on."""
-    return subprocess.Popen(
+    """Start `intermodal WORDS…` in a process group of its own, and go on; it ends with the test at the latest."""
+    process = subprocess.Popen(
         command(*words),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -72,6 +75,25 @@ def start(*words: str, **environment: str) -> subprocess.Popen[str]:
         env={**os.environ, **environment},
         start_new_session=True,
     )
+    STARTED.append(process)
+    return process
+
+
+def end_those_after(count: int) -> None:
+    """Kill what was started after the first so many and still runs, with its process group.
+
+    Args:
+        count: How many had been started before.
+    """
+    for process in STARTED[count:]:
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # it has ended in the meantime
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+    del STARTED[count:]
 
 
 def pipeline(name: str, file: str = "toy_endings.py") -> str:

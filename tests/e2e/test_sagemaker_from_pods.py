@@ -154,7 +154,16 @@ def test_a_step_that_a_service_does_is_told_so_in_its_pod(cluster: KubeflowFake)
 
 
 @pytest.fixture
+def _open_files() -> Iterator[None]:
+    """Files that containers, which have other users, may read and write."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
 def contained(
+    _open_files: None,
     engine: str,
     core_image: str,
     open_sagemaker: OpenSageMaker,
@@ -163,10 +172,9 @@ def contained(
     home: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[KubeflowFake]:
+) -> KubeflowFake:
     """A fake Kubeflow and a local SageMaker that both run containers of the core image, on this machine's network."""
     assert core_image == CORE
-    before = os.umask(0)  # containers have other users
     shared = tmp_path / "mlflow"
     shared.mkdir()
     shutil.copy(empty_store, shared / "mlflow.db")
@@ -178,8 +186,7 @@ def contained(
     pods = {**role(), "INTERMODAL_STORE": STORE, "PYTHONPATH": "", "MLFLOW_TRACKING_URI": ""}
     fake = open_kubeflow(tasks="container", host_network=True, pod_env=pods, pod_mounts=(str(shared),))
     configure(fake)
-    yield fake
-    os.umask(before)
+    return fake
 
 
 @pytest.mark.timeout(2400)  # building an image on a new machine takes minutes

@@ -11,6 +11,7 @@ import pytest
 
 from intermodal.core.config import load_settings
 from intermodal.core.executor_input import parse
+from intermodal.core.hosts import free_port
 from intermodal.errors import StepFailed
 from intermodal.runtime.context import TaskContext
 from intermodal.runtime.outcome import CACHED, FAILED, SUCCEEDED, Outcome
@@ -33,7 +34,9 @@ def place(folder: Path, monkeypatch: pytest.MonkeyPatch, current: str, *hosts: s
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     monkeypatch.setenv("INTERMODAL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("INTERMODAL_STORE", raising=False)
-    monkeypatch.setenv("TRAINING_JOB_NAME", tmp_path.name)
+    port = free_port()
+    # Jobs have ports by their names, which another test run beside this one has too.
+    monkeypatch.setattr(Cluster, "port", property(lambda _cluster: port - 1))  # the hosts meet one beyond it
     settings = load_settings()
     output = {
         "artifacts": [{"name": "found", "uri": str(tmp_path / "found"), "type": {"schemaTitle": "system.Dataset"}}]
