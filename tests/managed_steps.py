@@ -35,3 +35,17 @@ def tell(told: Output[Dataset], word: str = "") -> str:
     fields = {"engine": engine, "task": plan.task, "pipeline": plan.pipeline, "run": bool(plan.run_id)} if plan else {}
     Path(told.path).write_text(json.dumps(fields))
     return engine
+
+
+@step()
+def place_rows(features: Output[Dataset], seed: int = 0) -> None:
+    """Make a folder of one file, which a tuning brings to its training jobs.
+
+    Args:
+        features: `rows.txt`.
+        seed: What stands in it.
+    """
+    from pathlib import Path
+
+    Path(features.path).mkdir(parents=True)
+    (Path(features.path) / "rows.txt").write_text(f"{seed}\n")

@@ -38,6 +38,7 @@ def image(tmp_path: Path) -> Path:
     path = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
     for python in ("python", "python3"):
         add_program(folder, python, f'export PYTHONPATH="{path}"\nexec {sys.executable} "$@"', shell="sh")
+    add_program(folder, "train", "exec python3 -m intermodal train", shell="sh")
     return folder
 
 

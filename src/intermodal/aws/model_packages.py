@@ -17,7 +17,7 @@ from intermodal.aws.deployment import plan_tags
 from intermodal.aws.endpoints import serving_container
 from intermodal.aws.request import Request, TaskPlan
 from intermodal.aws.service_model import check_request
-from intermodal.aws.tags import RUN, TASK, tag_list
+from intermodal.aws.tags import MACHINE, RUN, TASK, tag_list
 from intermodal.errors import UsageError
 
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
@@ -62,7 +62,8 @@ def render_package(plan: TaskPlan, told: Told) -> list[Request]:
         UsageError: A parameter is wrong.
     """
     group = str(plan.parameters["group"])
-    tags = {name: value for name, value in plan_tags(plan).items() if name not in (RUN, TASK)}  # it outlives both
+    outlived = (RUN, TASK, MACHINE)
+    tags = {name: value for name, value in plan_tags(plan).items() if name not in outlived}
     made = {
         "ModelPackageGroupName": group,
         "ModelPackageGroupDescription": "Models that intermodal registered",

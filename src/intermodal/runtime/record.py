@@ -42,7 +42,8 @@ class TaskRecord:
         values: Returned plain values.
         error: What `IntermodalError.to_json` gave.
         job: Where it runs when a service runs it: {"service", "kind", "name", "url"}.
-        bill: What the job was charged with, as `Bill.to_json` gave it; empty where nothing was.
+        bill: What the job was charged with, as `Bill.to_json` gave it; empty where nothing was. With `paid_by`,
+            it tells what another run is charged with, whose job was adopted.
     """
 
     name: str

@@ -126,6 +126,8 @@ class Tracker:
         }
         if outcome.produced_by and task.cached:
             tags["intermodal.cached_from"] = outcome.produced_by
+        if task.bill.get("paid_by"):
+            tags["intermodal.paid_by"] = str(task.bill["paid_by"])
         if task.error:
             tags["intermodal.error"] = task.error["headline"]
         for name, item in task.artifacts.items():
@@ -163,12 +165,12 @@ class Tracker:
 def bill_metrics(*tasks: TaskRecord) -> dict[str, float]:
     """What the jobs of tasks were charged with, added up; empty when none was charged with anything.
 
-    A task whose instances have no price counts with its seconds alone.
+    A task whose instances have no price counts with its seconds alone; one whose job another run pays, with nothing.
     """
     bills = [task.bill for task in tasks if task.bill]
     found: dict[str, float] = {}
     for name in ("billed_seconds", "cost_usd"):
-        values = [float(bill[name]) for bill in bills if name in bill]
+        values = [0.0 if bill.get("paid_by") else float(bill[name]) for bill in bills if name in bill]
         found |= {f"sagemaker.{name}": sum(values)} if values else {}
     return found
 

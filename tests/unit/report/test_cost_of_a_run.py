@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from intermodal.aws.billing import shared_bill
 from intermodal.report.model import RunReport
 from intermodal.report.page import build_report
 from intermodal.report.wording import dollars
@@ -78,6 +79,44 @@ def test_metrics_of_a_run_are_the_sums_of_its_tasks():
     }
     both = bill_metrics(TaskRecord("a", bill=BILL), TaskRecord("b", bill=BARE), TaskRecord("c"))
     assert both == {"sagemaker.billed_seconds": 240.0, "sagemaker.cost_usd": 0.0077}
+
+
+def test_what_another_run_pays_is_told_with_its_seconds_and_counts_for_nothing():
+    shared = shared_bill(BILL, "p-earlier")
+    html = page(shared, BILL)
+    assert "2 min 00 s of ml.m5.xlarge in 2 jobs; paid by p-earlier, which started the work" in html
+    assert html.count("2 min 00 s billed") == 1  # the sum is of what this run pays
+    assert "$0.0077" in html and "$0.0154" not in html
+    tasks = TaskRecord("a", bill=shared), TaskRecord("b", bill=BILL)
+    assert bill_metrics(*tasks) == {"sagemaker.billed_seconds": 120.0, "sagemaker.cost_usd": 0.0077}
+    assert bill_metrics(tasks[0]) == {"sagemaker.billed_seconds": 0.0, "sagemaker.cost_usd": 0.0}
+
+
+def test_a_bill_without_a_price_is_another_runs_too_and_none_stays_none():
+    assert shared_bill(BARE, "p-earlier") == {**BARE, "cost_usd": 0.0, "paid_by": "p-earlier"}
+    assert shared_bill(BILL, "") == BILL
+    assert shared_bill({}, "p-earlier") == {}
+
+
+def test_mlflow_is_told_which_run_pays(tmp_path, monkeypatch):
+    from intermodal.core.config import load_settings
+    from intermodal.runtime.outcome import Outcome
+    from intermodal.runtime.tracker import Tracker
+
+    monkeypatch.setenv("INTERMODAL_HOME", str(tmp_path))
+    told = {}
+
+    class Recorder:
+        def log_batch(self, run, metrics, tags):
+            told.update(tags)
+
+        def end(self, run, state):
+            told["state"] = state
+
+    tracker = Tracker(load_settings(), tmp_path)
+    tracker._recorder = Recorder()
+    tracker.end_task("run", TaskRecord("a", state="SUCCEEDED", bill=shared_bill(BILL, "p-1")), Outcome("SUCCEEDED"), 0)
+    assert (told["intermodal.paid_by"], told["state"]) == ("p-1", "FINISHED")
 
 
 def test_small_amounts_do_not_read_as_nothing():

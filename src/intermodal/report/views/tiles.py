@@ -55,7 +55,7 @@ def _cost_tile(run: RunReport) -> Iterator[Tile]:
     bills = [task.bill for task in run.tasks if task.bill]
     if not bills:
         return
-    seconds = sum(float(bill.get("billed_seconds", 0.0)) for bill in bills)
+    seconds = sum(float(bill.get("billed_seconds", 0.0)) for bill in bills if not bill.get("paid_by"))
     costs = [float(bill["cost_usd"]) for bill in bills if "cost_usd" in bill]
     open_ended = len(bills) - len(costs)
     more = f", without {open_ended} of {len(bills)} tasks that have no price" if open_ended else ""
