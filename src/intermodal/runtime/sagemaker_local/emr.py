@@ -26,8 +26,8 @@ _POLL = 0.1
 # What a job of this service is called here → what EMR calls it, on EKS and serverless.
 _STATES = ({"Stopping": "CANCEL_PENDING", "Failed": "FAILED"}, {"Stopping": "CANCELLING", "Failed": "FAILED"})
 # Settings that name places of a cluster, which one machine has not.
-_OF_CLUSTERS = ("spark.kubernetes.", "spark.emr-serverless.", "spark.executor.", "spark.executorEnv.")
-_OF_CLUSTERS += ("spark.driver.memory", "spark.master")
+_ON_NODES = ("spark.executor.", "spark.executorEnv.", "spark.driver.memory", "spark.master")
+_OF_CLUSTERS = ("spark.kubernetes.", "spark.emr-serverless.", *_ON_NODES)
 _OF_IMAGES = ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")  # paths in an image, and images are not used
 _VARIABLES = ("spark.emr-serverless.driverEnv.", "spark.kubernetes.driverEnv.")
 
