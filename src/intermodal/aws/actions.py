@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from intermodal.core.nested import members
+
 # Actions that support no resource-level permissions, and why each is needed.
 UNSCOPED = {
     "application-autoscaling:DescribeScalableTargets": "how far an endpoint may grow",
@@ -146,15 +148,9 @@ def actions_of(service: str, operation: str, parameters: dict[str, object] | Non
 
 def roles_in(value: object) -> Iterator[str]:
     """ARNs of the roles that a request passes, wherever in it they stand."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key.lower() in ("rolearn", "executionrolearn") and isinstance(item, str):
-                yield item
-            else:
-                yield from roles_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from roles_in(item)
+    for key, item in members(value):
+        if key.lower() in ("rolearn", "executionrolearn") and isinstance(item, str):
+            yield item
 
 
 def resource_type(operation: str) -> str:

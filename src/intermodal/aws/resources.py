@@ -10,6 +10,7 @@ from intermodal.aws.actions import NOUNS, noun_of
 from intermodal.aws.client import partition_of
 from intermodal.aws.names import job_name
 from intermodal.aws.request import Place, Request
+from intermodal.core.nested import members
 
 _DIGEST = re.compile(r"-[0-9a-f]{12}(-\d+)?$")
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)")
@@ -110,35 +111,21 @@ def repositories(requests: Iterable[Request], place: Place) -> list[str]:
 
 def images_in(value: Any) -> Iterator[str]:
     """Image references in a request."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in ("TrainingImage", "ImageUri", "Image") and isinstance(item, str):
-                yield item
-            else:
-                yield from images_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from images_in(item)
+    for key, item in members(value):
+        if key in ("TrainingImage", "ImageUri", "Image") and isinstance(item, str):
+            yield item
 
 
 def keys_in(value: Any) -> Iterator[tuple[str, str]]:
     """(use, key) of every key that a request names: "volume" for instances' disks, "data" for what lies on S3."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            if name in _KEY_MEMBERS and isinstance(item, str) and item:
-                yield _KEY_MEMBERS[name], item
-            else:
-                yield from keys_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from keys_in(item)
+    for name, item in members(value):
+        if name in _KEY_MEMBERS and isinstance(item, str) and item:
+            yield _KEY_MEMBERS[name], item
 
 
 def has_vpc(value: Any) -> bool:
     """Whether a request puts anything into a VPC."""
-    if isinstance(value, dict):
-        return any((name == "VpcConfig" and item) or has_vpc(item) for name, item in value.items())
-    return isinstance(value, list) and any(has_vpc(item) for item in value)
+    return any(name == "VpcConfig" and item for name, item in members(value))
 
 
 def key_arn(key: str, place: Place) -> str:

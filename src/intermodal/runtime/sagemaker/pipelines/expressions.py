@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from intermodal.core.nested import members
+
 GET, JOIN, JSON_GET = "Get", "Std:Join", "Std:JsonGet"
 EXECUTION_ID = {GET: "Execution.PipelineExecutionId"}
 
@@ -52,15 +54,9 @@ def is_expression(value: Any) -> bool:
 
 def references(value: Any) -> Iterator[str]:
     """What all `Get`s inside a value name, such as "Parameters.rows"."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == GET and isinstance(item, str):
-                yield item
-            else:
-                yield from references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
+    for key, item in members(value):
+        if key == GET and isinstance(item, str):
+            yield item
 
 
 def referenced_steps(value: Any) -> set[str]:
