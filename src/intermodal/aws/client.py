@@ -34,7 +34,7 @@ def aws_client(service: str, settings: SageMakerSettings) -> Any:
         settings: `[sagemaker]`.
 
     Raises:
-        UsageError: The profile is not there.
+        UsageError: The profile is not there; the address or the region cannot be one.
     """
     return _client(service, settings.profile, region_of(settings), os.environ.get("AWS_ENDPOINT_URL", ""))
 
@@ -119,12 +119,27 @@ def _account(profile: str, region: str, endpoint: str) -> str:
             renew_clients()  # somebody may have put others in the place of the old ones
             return str(_client("sts", profile, region, endpoint).get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
-        raise RuntimeFailed(
-            "AWS does not say which account this is",
+        raise _nameless(error) from error
+
+
+def _nameless(error: Exception) -> RuntimeFailed:
+    """Why the account's number is not known: nobody answers, or nobody knows the credentials."""
+    from botocore import exceptions
+
+    asked = "AWS does not say which account this is"
+    if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
+        return RuntimeFailed(
+            asked,
             seen=error,
-            expected="credentials that boto3 finds (environment, profile, instance or pod role)",
-            next_step="aws configure, or set AWS_PROFILE; intermodal aws doctor says more",
-        ) from error
+            expected="an address that answers",
+            next_step="check the network and AWS_ENDPOINT_URL; without it, AWS itself is asked",
+        )
+    return RuntimeFailed(
+        asked,
+        seen=error,
+        expected="credentials that boto3 finds (environment, profile, instance or pod role)",
+        next_step="aws configure, or set AWS_PROFILE; intermodal aws doctor says more",
+    )
 
 
 @lru_cache(maxsize=64)
@@ -133,7 +148,14 @@ def _client(service: str, profile: str, region: str, endpoint: str) -> Any:
 
     retries = {"mode": "standard", "max_attempts": _ATTEMPTS}
     config = Config(retries=retries, connect_timeout=10, read_timeout=60, user_agent_extra=f"intermodal/{__version__}")
-    return _session(profile, region).client(service, config=config)
+    try:
+        return _session(profile, region).client(service, config=config)
+    except ValueError as error:  # botocore's word for an address that is none, or a region that cannot be one
+        raise UsageError(
+            f"there can be no client of {service}",
+            seen=error,
+            expected="AWS_ENDPOINT_URL such as http://127.0.0.1:4566, and a region such as eu-west-1",
+        ) from error
 
 
 @lru_cache(maxsize=8)

@@ -86,10 +86,12 @@ def _caller(settings: SageMakerSettings) -> tuple[Caller | None, list[Finding]]:
     try:
         session = boto3.Session(profile_name=settings.profile or None, region_name=region_of(settings))
         answer = session.client("sts", config=once).get_caller_identity()
-    except (BotoCoreError, ClientError, IntermodalError) as error:
+    except (BotoCoreError, ClientError, IntermodalError, ValueError) as error:
         kind = type(error).__name__
         absent = "Credential" in kind or "Token" in kind or "Profile" in str(error)
         get = "aws configure, aws sso login, or set AWS_PROFILE" if absent else "check the network, AWS_ENDPOINT_URL"
+        if "Invalid endpoint" in str(error):  # a ValueError of botocore's, which has no class of its own for it
+            get = "export AWS_ENDPOINT_URL=http://127.0.0.1:4566, say: an address begins with http:// or https://"
         return None, [Finding("credentials", WRONG, f"{kind}: {error}"[:300], get)]
     told = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
     ahead = (datetime.now(UTC) - parsedate_to_datetime(told)).total_seconds() if told else 0.0

@@ -30,12 +30,15 @@ def main(arguments: Sequence[str]) -> int:
         StepFailed: The endpoint does not come into service.
     """
     options = _parser().parse_args(arguments)
+    from intermodal.aws.client import account_of
     from intermodal.aws.endpoint_life import Endpoints
     from intermodal.aws.settings import sagemaker_settings
     from intermodal.core.config import load_settings
 
+    settings = sagemaker_settings(load_settings())
+    account_of(settings)  # says at once that nobody answers, or that there are no credentials
     do: Callable[[Endpoints, argparse.Namespace], Any] = options.do
-    answer = do(Endpoints(sagemaker_settings(load_settings())), options)
+    answer = do(Endpoints(settings), options)
     print(json.dumps(answer, indent=1, default=str) if options.json else _text(answer))
     return 0
 

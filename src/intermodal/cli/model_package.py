@@ -32,12 +32,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--reason", default="", help="why, kept with the version")
     options = parser.parse_args(arguments)
     from intermodal.aws.calls import Calls
+    from intermodal.aws.client import account_of
     from intermodal.aws.model_packages import approval_request
     from intermodal.aws.sending import answered
     from intermodal.aws.settings import sagemaker_settings
     from intermodal.core.config import load_settings
 
     settings = sagemaker_settings(load_settings())
+    account_of(settings)  # says at once that nobody answers, or that there are no credentials
     listed = Calls("sagemaker", settings).pages(
         "ListModelPackages", "ModelPackageSummaryList", ModelPackageGroupName=options.group
     )

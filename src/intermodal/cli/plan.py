@@ -55,9 +55,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _with_cost(pipeline: Pipeline, options: argparse.Namespace) -> tuple[list[PlannedTask], RunEstimate]:
-    """The plan against the jobs' store, and the estimate; without credentials nothing counts as remembered."""
+    """The plan against the jobs' store, and the estimate; without an account nothing counts as remembered."""
     from intermodal.aws.settings import sagemaker_settings
-    from intermodal.cli.aws_place import has_credentials, place_for
+    from intermodal.cli.aws_place import NO_ACCOUNT, has_credentials, place_for
     from intermodal.core.config import load_settings
     from intermodal.runtime.pipeline import read_arguments
     from intermodal.runtime.placements import read_placements
@@ -69,10 +69,10 @@ def _with_cost(pipeline: Pipeline, options: argparse.Namespace) -> tuple[list[Pl
     placed = read_placements(options.place, options.on, pipeline, settings.extra)
     given = read_arguments(pipeline, options.param)
     with tempfile.TemporaryDirectory(prefix="intermodal-plan-") as empty:
-        if options.on == "sagemaker" and has_credentials(sagemaker):
+        if options.on == "sagemaker" and has_credentials(sagemaker) and place.account != NO_ACCOUNT:
             settings = replace(settings, store=place.store)
         elif options.on == "sagemaker":
-            print("without AWS credentials the jobs' store is not asked: every task counts as new", file=sys.stderr)
+            print("without an account the jobs' store is not asked: every task counts as new", file=sys.stderr)
             settings = replace(settings, store=empty)
         return estimate_pipeline(pipeline, given, settings, sagemaker, place, placed, options.on)
 

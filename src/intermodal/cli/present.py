@@ -19,14 +19,23 @@ _PLAIN_INTERVAL = 10.0  # seconds between two progress lines of one task in a lo
 
 
 def observer_for(*, as_json: bool, quiet: bool) -> Observer:
-    """Who watches a run: nobody, a log (standard error is no terminal), or a person."""
+    """Who watches a run: somebody who wants errors alone, a log (standard error is no terminal), or a person."""
     if quiet:
-        return Observer()
+        return OnlyFailures()
     if as_json or not sys.stderr.isatty():
         return PlainLines()
     from intermodal.cli.live import LiveBars
 
     return LiveBars()
+
+
+class OnlyFailures(Observer):
+    """Why tasks failed, on standard error, and nothing else."""
+
+    def task_ended(self, task: TaskRecord, log_tail: list[str]) -> None:
+        """See `Observer`."""
+        if task.state == "FAILED":
+            print(failure_text(task, log_tail), file=sys.stderr, flush=True)
 
 
 class PlainLines(Observer):

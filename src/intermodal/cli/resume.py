@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     parser = new_parser("resume")
     parser.add_argument("run", nargs="?", default="", help="the run, or the start of its name; the newest by default")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only the result")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the result, and why a task failed")
     add_interrupt_flag(parser)
     options = parser.parse_args(arguments)
     from intermodal.core.attempt import machine_mark, process_alive

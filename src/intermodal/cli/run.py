@@ -90,7 +90,7 @@ def add_mode_flags(parser: argparse.ArgumentParser) -> None:
     add_interrupt_flag(parser)
     parser.add_argument("--allow-mutable-tags", action="store_true", help="submit images that are not named by digest")
     parser.add_argument("--no-cache", action="store_true", help="repeat all work, and remember the new results")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only the result")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the result, and why a task failed")
 
 
 def add_interrupt_flag(parser: argparse.ArgumentParser) -> None:

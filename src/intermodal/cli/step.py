@@ -101,7 +101,7 @@ def _parser(name: str, spec: StepSpec) -> argparse.ArgumentParser:
     parser.add_argument("--on", default="local", metavar="RUNTIME", help="where to run (default: local)")
     parser.add_argument("--debug", action="store_true", help="run the step in this process, so that breakpoint() works")
     parser.add_argument("--no-cache", action="store_true", help="repeat the work, and remember the new result")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only the result")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only the result, and why a task failed")
     return parser
 
 

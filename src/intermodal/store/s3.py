@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from intermodal.errors import StoreFailed
+from intermodal.errors import StoreFailed, UsageError
 from intermodal.store.base import Store
 
 _ABSENT = {"NoSuchKey", "404", "NotFound"}
@@ -144,7 +144,14 @@ def _client(endpoint: str | None, endpoint_s3: str | None, *identity_and_region:
     )
     *_, region, default_region = identity_and_region
     chosen = region or default_region or ("us-east-1" if custom else None)
-    return boto3.session.Session().client("s3", region_name=chosen, config=config)
+    try:
+        return boto3.session.Session().client("s3", region_name=chosen, config=config)
+    except ValueError as error:  # botocore's word for an address that is none, or a region that cannot be one
+        raise UsageError(
+            "there can be no client of S3",
+            seen=error,
+            expected="AWS_ENDPOINT_URL such as http://127.0.0.1:4566, and a region such as eu-west-1",
+        ) from error
 
 
 @contextlib.contextmanager
