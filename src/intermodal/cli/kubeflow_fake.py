@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import signal
-import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from intermodal.cli.local_server import adding_faults, listening, read_fault, serve
 from intermodal.cli.main import new_parser
-from intermodal.errors import RuntimeFailed, UsageError
+from intermodal.errors import UsageError
+
+_FAULT_EXAMPLE = '{"path": "*/runs", "method": "POST", "status": 503, "times": 2}'
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,13 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.pop("_KFP_RUNTIME", None)  # with it kfp leaves out what ordering tasks needs
     from intermodal.runtime.kubeflow.fake import KubeflowFake
 
-    given, faults = _options(options), [_fault(text) for text in options.fault]
-    try:
+    given, faults = _options(options), [read_fault(text, _FAULT_EXAMPLE) for text in options.fault]
+    with listening(options.port):
         fake = KubeflowFake(given)
-    except OSError as error:
-        raise RuntimeFailed(
-            f"cannot listen on 127.0.0.1:{options.port}", seen=error, next_step="choose another --port"
-        ) from error
     return _serve(fake, faults, as_json=options.json)
 
 
@@ -63,24 +58,11 @@ def _options(options: argparse.Namespace) -> Any:
 def _serve(fake: Any, faults: list[dict[str, Any]], *, as_json: bool) -> int:
     from intermodal.runtime.kubeflow.fake.answers import Refused
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
+    with adding_faults(Refused, fake.backend.controller.close, _FAULT_EXAMPLE):
         for fault in faults:
             fake.fault(**fault)
-    except Refused as error:
-        fake.backend.controller.close()
-        raise UsageError("--fault is not understood", seen=error.message, expected=_FAULT_EXAMPLE) from error
-    with fake:
-        told = {"url": fake.url, "home": str(fake.options.home)}
-        print(json.dumps(told) if as_json else f"Kubeflow Pipelines (fake) at {fake.url}, state in {told['home']}")
-        sys.stdout.flush()
-        stop.wait()
-    return 0
-
-
-_FAULT_EXAMPLE = '{"path": "*/runs", "method": "POST", "status": 503, "times": 2}'
+    told = {"url": fake.url, "home": str(fake.options.home)}
+    return serve(fake, told, f"Kubeflow Pipelines (fake) at {fake.url}, state in {told['home']}", as_json=as_json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,10 +104,3 @@ def _variable(option: str, name: str) -> str:
     if not value:
         raise UsageError(f"{option} names a variable that is not set", seen=name, next_step=f"export {name}=…")
     return value
-
-
-def _fault(text: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise UsageError("--fault takes JSON", seen=text, expected=_FAULT_EXAMPLE) from error

@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from intermodal.cli.local_server import adding_faults, listening, read_fault, serve
 from intermodal.cli.main import new_parser
-from intermodal.errors import RuntimeFailed, UsageError
+from intermodal.errors import UsageError
 
 _FAULT_EXAMPLE = '{"fault": "throttle", "operation": "Create*", "times": 2}'
 
@@ -28,18 +26,15 @@ def main(arguments: Sequence[str]) -> int:
         0 after it was told to stop.
     """
     options = _parser().parse_args(arguments)
-    images, faults = _images(options), [_fault(text) for text in options.fault]
+    images, faults = _images(options), [read_fault(text, _FAULT_EXAMPLE) for text in options.fault]
     try:
         from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 
-        local = LocalSageMaker(_options(options, images))
+        with listening(options.port):
+            local = LocalSageMaker(_options(options, images))
     except ImportError as error:
         raise UsageError(
             "the local SageMaker is not installed", seen=error, next_step="pip install 'intermodal[sagemaker-local]'"
-        ) from error
-    except OSError as error:
-        raise RuntimeFailed(
-            f"cannot listen on 127.0.0.1:{options.port}", seen=error, next_step="choose another --port"
         ) from error
     return _serve(local, faults, as_json=options.json)
 
@@ -63,22 +58,12 @@ def _options(options: argparse.Namespace, images: dict[str, Path]) -> Any:
 def _serve(local: Any, faults: list[dict[str, Any]], *, as_json: bool) -> int:
     from intermodal.runtime.sagemaker_local.operations import ApiError
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    try:
+    with adding_faults(ApiError, local.service.close, _FAULT_EXAMPLE):
         for fault in faults:
             local.service.faults.add(fault)
-    except ApiError as error:
-        local.service.close()
-        raise UsageError("--fault is not understood", seen=error.message, expected=_FAULT_EXAMPLE) from error
-    with local:
-        told = {"url": local.url, "home": str(local.service.home), "engine": local.service.executor.name}
-        text = f"SageMaker (local) at {local.url}, jobs run in {told['engine']}, state in {told['home']}"
-        print(json.dumps(told) if as_json else text, flush=True)
-        sys.stdout.flush()
-        stop.wait()
-    return 0
+    told = {"url": local.url, "home": str(local.service.home), "engine": local.service.executor.name}
+    sentence = f"SageMaker (local) at {local.url}, jobs run in {told['engine']}, state in {told['home']}"
+    return serve(local, told, sentence, as_json=as_json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,10 +111,3 @@ def _keys(options: argparse.Namespace) -> tuple[str, str]:
             raise UsageError(f"{options.s3_key_env} does not hold ACCESS_KEY:SECRET")
         return key, secret
     return os.environ.get("AWS_ACCESS_KEY_ID", "test"), os.environ.get("AWS_SECRET_ACCESS_KEY", "test")
-
-
-def _fault(text: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise UsageError("--fault takes JSON", seen=text, expected=_FAULT_EXAMPLE) from error
