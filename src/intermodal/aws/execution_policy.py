@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from intermodal.aws.actions import FOLLOWED
+from intermodal.aws.actions import FOLLOWED, roles_in
+from intermodal.aws.client import partition_of
 from intermodal.aws.data_policy import data_statements
 from intermodal.aws.job_kinds import KINDS, PROCESSING, TRAINING, TRANSFORM
 from intermodal.aws.policy import VERSION, Conditions, Policy, Statement, policy_of
@@ -17,8 +18,8 @@ from intermodal.aws.policy_parts import (
     volume_keys,
 )
 from intermodal.aws.request import Place, Request
-from intermodal.aws.resources import arn, has_vpc, repositories
-from intermodal.aws.submitter_policy import SAGEMAKER
+from intermodal.aws.resources import arn, has_vpc, outside, repositories
+from intermodal.aws.submitter_policy import EMR_SERVERLESS, SAGEMAKER
 
 _ENDPOINTS = "/aws/sagemaker/Endpoints"
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -63,16 +64,29 @@ def general_execution_policy(place: Place, repository: str = "intermodal") -> Po
     return policy_of([*store_statements(place), *_pulling(images, place), *_telling(sorted(groups), place)])
 
 
-def trust_policy(place: Place) -> dict[str, Any]:
-    """Who may take the execution role: SageMaker, on behalf of this account alone."""
-    allowed = {
-        "Sid": "SageMakerForThisAccount",
+def trust_policy(place: Place, requests: Sequence[Request] = ()) -> dict[str, Any]:
+    """Who may take the execution role: SageMaker, on behalf of this account alone, and EMR where it is used.
+
+    EMR on EKS takes it through the cluster's own identity provider: `aws emr-containers update-role-trust-policy`.
+
+    Args:
+        place: The account's places.
+        requests: What a pipeline sends; with Spark jobs of EMR Serverless in this role, that may take it too.
+    """
+    takers = {"SageMaker": SAGEMAKER}
+    if any(item.service == "emr-serverless" and place.role in roles_in(item.parameters) for item in requests):
+        takers["EmrServerless"] = EMR_SERVERLESS
+    return {"Version": VERSION, "Statement": [_taking(name, service, place) for name, service in takers.items()]}
+
+
+def _taking(name: str, service: str, place: Place) -> dict[str, Any]:
+    return {
+        "Sid": f"{name}ForThisAccount",
         "Effect": "Allow",
-        "Principal": {"Service": SAGEMAKER},
+        "Principal": {"Service": service},
         "Action": "sts:AssumeRole",
         "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
     }
-    return {"Version": VERSION, "Statement": [allowed]}
 
 
 def _statements(requests: list[Request], place: Place) -> Iterator[Statement]:
@@ -80,6 +94,7 @@ def _statements(requests: list[Request], place: Place) -> Iterator[Statement]:
     yield from source_statements(requests, place)
     yield from _pulling(tuple(repositories(requests, place)), place)
     yield from _telling(sorted(_log_groups(requests)), place)
+    yield from _spark_logs(requests, place)
     yield from data_key_statements(requests, place)
     for key in volume_keys(requests):
         yield key_statement("VolumeKey", ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"), key, place)
@@ -117,6 +132,15 @@ def _telling(groups: list[str], place: Place) -> Iterator[Statement]:
     if groups:
         spaces: Conditions = {"StringEquals": {"cloudwatch:namespace": list(groups)}}
         yield Statement("Metrics", ("cloudwatch:PutMetricData",), ("*",), spaces)
+
+
+def _spark_logs(requests: list[Request], place: Place) -> Iterator[Statement]:
+    """EMR writes a job's logs in the job's name; below the store that is allowed anyway."""
+    places = [item.parameters.get("configurationOverrides", {}) for item in requests if item.operation == "StartJobRun"]
+    monitored = [item.get("monitoringConfiguration", {}).get("s3MonitoringConfiguration", {}) for item in places]
+    for bucket, prefix in outside((item["logUri"] for item in monitored if "logUri" in item), place.store):
+        below = f"arn:{partition_of(place.region)}:s3:::{bucket}/{prefix.rstrip('/')}/*"
+        yield Statement("SparkLogs", ("s3:PutObject",), (below,))
 
 
 def _network(requests: list[Request], place: Place) -> Iterator[Statement]:

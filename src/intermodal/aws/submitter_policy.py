@@ -24,9 +24,10 @@ from intermodal.aws.resources import arn, name_pattern, sagemaker_arns
 from intermodal.aws.tags import MANAGED
 
 SAGEMAKER = "sagemaker.amazonaws.com"
+EMR_SERVERLESS = "emr-serverless.amazonaws.com"
 _PASSED_TO = {
     "sagemaker": SAGEMAKER,
-    "emr-serverless": "emr-serverless.amazonaws.com",
+    "emr-serverless": EMR_SERVERLESS,
     "emr-containers": "emr-containers.amazonaws.com",
 }
 

@@ -43,7 +43,7 @@ def act(options: argparse.Namespace) -> int:
             "role": place.role,
             "submitter": submitter.to_json(),
             "execution": execution.to_json(),
-            "trust": trust_policy(place),
+            "trust": trust_policy(place, requests),
             "on_every_resource": _unscoped(submitter, execution),
         }
     )
