@@ -19,6 +19,7 @@ from intermodal.errors import UsageError
 PROCESSING, TRAINING, MANAGED = "processing", "training", "managed"
 OWN_INPUT = "intermodal"  # the channel that holds the ExecutorInput
 FILE_NAME = "executor_input.json"
+CHANNELS_PARAMETER = "channels"  # of `train_script`: input → what its script calls it
 INPUT_ROOTS = {PROCESSING: "/opt/ml/processing/input", TRAINING: "/opt/ml/input/data"}
 OUTPUT_ROOTS = {PROCESSING: "/opt/ml/processing/output", TRAINING: "/opt/ml/output/data"}
 _MOST = {PROCESSING: 10, TRAINING: 20}
@@ -39,6 +40,7 @@ class Delivery:
         channel: Name of the channel or processing input; empty when the wrapper fetches it itself.
         path: Where the artifact is found in the job; empty likewise.
         sharded: Whether each instance gets a share by key.
+        files: Names below `prefix`, where SageMaker copies these alone.
     """
 
     name: str
@@ -48,6 +50,17 @@ class Delivery:
     channel: str = ""
     path: str = ""
     sharded: bool = False
+    files: tuple[str, ...] = ()
+
+    @property
+    def list_name(self) -> str:
+        """Where the list of `files` lies, below the folder of the job's own files."""
+        return f"channels/{self.channel}.json"
+
+    @property
+    def list_text(self) -> str:
+        """The list, as SageMaker reads a `ManifestFile`."""
+        return json.dumps([{"prefix": self.prefix}, *self.files])
 
 
 def kind_of(plan: TaskPlan) -> str:
@@ -153,13 +166,21 @@ def _artifact(name: str, schema: str, uri: str) -> dict[str, Any]:
 
 
 def _delivery(plan: TaskPlan, name: str, index: int, uri: str) -> Delivery:
-    channel = channel_name(name if index == 0 else f"{name}-{index}")
+    called = _called(plan, name)
+    channel = channel_name(called if index == 0 else f"{called}-{index}")
     prefix = artifact_prefix(uri, plan.place.store)
     inside = uri[len(prefix) :].strip("/")
     path = f"{INPUT_ROOTS[kind_of(plan)]}/{channel}" + (f"/{inside}" if inside else "")
     # Without the slash at its end a prefix also means every sibling whose name begins like it.
     wanted = f"{prefix}/" if prefix != uri or _is_artifact(uri, plan.place.store) else uri
-    return Delivery(name, index, uri, wanted, channel, path, name in plan.job.sharded)
+    files = plan.contents.get(uri, ())
+    return Delivery(name, index, uri, wanted, channel, path, name in plan.job.sharded, files)
+
+
+def _called(plan: TaskPlan, name: str) -> str:
+    """How a script of the user's own calls an input, as `train_script` lets it."""
+    names = plan.parameters.get(CHANNELS_PARAMETER) if plan.job.source_dir else None
+    return str(names.get(name, name)) if isinstance(names, dict) else name
 
 
 def _is_brought(plan: TaskPlan, item: Delivery) -> bool:

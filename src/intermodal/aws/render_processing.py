@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from intermodal.aws.job_channels import s3_source
 from intermodal.aws.job_environment import JobMark, job_environment
 from intermodal.aws.job_images import job_image
-from intermodal.aws.job_input import INPUT_ROOTS, OUTPUT_ROOTS, OWN_INPUT, PROCESSING, deliveries, step_arguments
+from intermodal.aws.job_input import (
+    INPUT_ROOTS,
+    OUTPUT_ROOTS,
+    OWN_INPUT,
+    PROCESSING,
+    Delivery,
+    deliveries,
+    step_arguments,
+)
 from intermodal.aws.job_parts import cluster, job_tags, jobs_prefix, stopping, vpc
 from intermodal.aws.request import TaskPlan
 
@@ -41,22 +50,20 @@ def processing_job(plan: TaskPlan, mark: JobMark) -> dict[str, Any]:
 
 
 def _inputs(plan: TaskPlan, mark: JobMark) -> list[dict[str, Any]]:
-    own = _input(OWN_INPUT, f"{jobs_prefix(plan)}/{mark.name}/input/", sharded=False)
-    return [
-        own,
-        *(_input(item.channel, item.prefix, sharded=item.sharded) for item in deliveries(plan) if item.channel),
-    ]
+    own = Delivery(OWN_INPUT, 0, "", f"{jobs_prefix(plan)}/{mark.name}/input/", OWN_INPUT)
+    return [_input(plan, mark, item) for item in (own, *deliveries(plan)) if item.channel]
 
 
-def _input(name: str, uri: str, *, sharded: bool) -> dict[str, Any]:
+def _input(plan: TaskPlan, mark: JobMark, item: Delivery) -> dict[str, Any]:
+    source = s3_source(plan, mark, item)
     return {
-        "InputName": name,
+        "InputName": item.channel,
         "S3Input": {
-            "S3Uri": uri,
-            "LocalPath": f"{INPUT_ROOTS[PROCESSING]}/{name}",
-            "S3DataType": "S3Prefix",
+            "S3Uri": source["S3Uri"],
+            "LocalPath": f"{INPUT_ROOTS[PROCESSING]}/{item.channel}",
+            "S3DataType": source["S3DataType"],
             "S3InputMode": "File",
-            "S3DataDistributionType": "ShardedByS3Key" if sharded else "FullyReplicated",
+            "S3DataDistributionType": source["S3DataDistributionType"],
         },
     }
 

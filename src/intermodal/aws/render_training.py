@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from intermodal.aws.job_channels import s3_source
 from intermodal.aws.job_environment import JobMark, job_environment
 from intermodal.aws.job_images import job_image
-from intermodal.aws.job_input import OWN_INPUT, deliveries, step_arguments
+from intermodal.aws.job_input import OWN_INPUT, Delivery, deliveries, step_arguments
 from intermodal.aws.job_parts import cluster, job_tags, jobs_prefix, stopping, vpc
 from intermodal.aws.metrics import PATTERNS_PARAMETER, metric_definitions, own_definitions
 from intermodal.aws.render_processing import ENTRYPOINT
@@ -88,16 +89,15 @@ def _metrics(plan: TaskPlan, *, script: bool) -> list[dict[str, str]]:
 
 
 def _channels(plan: TaskPlan, mark: JobMark, *, script: bool) -> list[dict[str, Any]]:
-    own = _channel(OWN_INPUT, f"{jobs_prefix(plan)}/{mark.name}/input/", "File", sharded=False)
+    own = Delivery(OWN_INPUT, 0, "", f"{jobs_prefix(plan)}/{mark.name}/input/", OWN_INPUT)
     brought = [item for item in deliveries(plan) if item.channel]
-    inputs = [_channel(item.channel, item.prefix, plan.job.input_mode, sharded=item.sharded) for item in brought]
-    return inputs if script else [own, *inputs]
+    inputs = [_channel(plan, mark, item, plan.job.input_mode) for item in brought]
+    return inputs if script else [_channel(plan, mark, own, "File"), *inputs]
 
 
-def _channel(name: str, uri: str, mode: str, *, sharded: bool) -> dict[str, Any]:
-    distribution = "ShardedByS3Key" if sharded else "FullyReplicated"
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": distribution}
-    return {"ChannelName": name, "InputMode": mode, "DataSource": {"S3DataSource": source}}
+def _channel(plan: TaskPlan, mark: JobMark, item: Delivery, mode: str) -> dict[str, Any]:
+    source = {"S3DataSource": s3_source(plan, mark, item)}
+    return {"ChannelName": item.channel, "InputMode": mode, "DataSource": source}
 
 
 def _output(plan: TaskPlan) -> dict[str, Any]:

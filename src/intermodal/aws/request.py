@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,7 @@ class TaskPlan:
         unknown_parameters: Parameters whose values are known only while the pipeline runs.
         use_cache: Whether the job itself may answer with a remembered result.
         machine: Mark of the machine that follows the job, for a tag; empty where none does.
+        contents: URI of an input → names of its files, where SageMaker is given them one by one, without the manifest.
     """
 
     pipeline: str
@@ -101,6 +103,7 @@ class TaskPlan:
     unknown_parameters: tuple[str, ...] = field(default=())
     use_cache: bool = True
     machine: str = ""
+    contents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def job(self) -> JobSettings:

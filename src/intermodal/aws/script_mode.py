@@ -17,6 +17,7 @@ from typing import Any
 
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.secrets import check_no_secrets
+from intermodal.aws.settings import JobSettings
 from intermodal.errors import UsageError
 
 ARCHIVE = "sourcedir.tar.gz"
@@ -40,6 +41,22 @@ class Source:
     def key(self) -> str:
         """Where it lies below the store's root: by content, so that it is uploaded once."""
         return f"jobs/sources/{hashlib.sha256(self.content).hexdigest()[:32]}/{ARCHIVE}"
+
+
+def script_mark(job: JobSettings) -> str:
+    """What does a step's work in the place of its own code, for the key of the work; empty without a script.
+
+    Args:
+        job: What the step's jobs are given.
+
+    Raises:
+        UsageError: There is no such directory, or no such script in it.
+    """
+    if not job.source_dir:
+        return ""
+    source = pack_source(Path(job.source_dir), job.entry_point)
+    told = json.dumps([source.key, job.metrics], sort_keys=True)
+    return f"{job.image or 'own'} with {job.entry_point} {hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
 def pack_source(directory: Path, entry_point: str) -> Source:

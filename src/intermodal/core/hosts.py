@@ -14,6 +14,8 @@ from intermodal.errors import UsageError
 
 ROOT_VARIABLE = "INTERMODAL_ML"  # in the place of /opt/ml
 _ALONE = "algo-1"
+_CONFIG = "input/config/resourceconfig.json"  # of a training job
+_PROCESSING_CONFIG = "config/resourceconfig.json"
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ def hosts_here(root: Path | None = None) -> Hosts:
         UsageError: `resourceconfig.json` is not what SageMaker writes.
     """
     root = root or Path(os.environ.get(ROOT_VARIABLE) or "/opt/ml")
-    path = root / "input" / "config" / "resourceconfig.json"
+    path = root / _CONFIG
     try:
+        path = path if path.is_file() else root / _PROCESSING_CONFIG
         config = json.loads(path.read_text())
         names = tuple(sorted(map(str, config["hosts"])))
         found = Hosts(str(config["current_host"]), names, str(config.get("network_interface_name") or "eth0"), config)

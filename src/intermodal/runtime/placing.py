@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from intermodal.aws.settings import SECTION, SECTION_VARIABLE
+from intermodal.aws.script_mode import script_mark
+from intermodal.aws.settings import SECTION, SECTION_VARIABLE, sagemaker_settings
 from intermodal.aws.surroundings import PIPELINE_VARIABLE, SERVICE_VARIABLE
 from intermodal.core.component import IMAGE_VARIABLE
 from intermodal.core.config import Settings
@@ -144,6 +145,23 @@ def place_of(label: str, spec: StepSpec, record: RunRecord) -> str:
     names = (label, template_of(label), spec.name)
     spellings = [item for name in names for item in (name, name.replace("_", "-"), name.replace("-", "_"))]
     return next((record.placements[name] for name in spellings if name in record.placements), record.runtime)
+
+
+def work_of(label: str, spec: StepSpec, record: RunRecord, settings: Settings) -> str:
+    """What does a task's work in the place of its step's own code; empty when nothing does.
+
+    Args:
+        label: The task.
+        spec: Its step.
+        record: The run.
+        settings: Where things live, and `[sagemaker]`.
+
+    Raises:
+        UsageError: `[sagemaker]` is wrong, or the script that it names is not there.
+    """
+    if place_of(label, spec, record) != SECTION:
+        return ""
+    return script_mark(sagemaker_settings(settings).job_of(spec.name))
 
 
 def is_reachable(tracking_uri: str) -> bool:

@@ -25,7 +25,7 @@ from intermodal.runtime.local.launch import Launch, Launcher
 from intermodal.runtime.local.processes import Processes
 from intermodal.runtime.observer import Observer
 from intermodal.runtime.outcome import CANCELLED, FAILED, SUCCEEDED, Outcome, write_atomically
-from intermodal.runtime.placing import engine_of
+from intermodal.runtime.placing import engine_of, work_of
 from intermodal.runtime.record import RUNNING, RunRecord, TaskRecord, now
 from intermodal.runtime.tail import Tail, last_lines
 from intermodal.runtime.task import Task, look_up, serve
@@ -140,13 +140,15 @@ class Engine:
         function = load_function(step)
         text = json.dumps(_with_absolute_sources(fields, spec_of(function).needs.sources))
         write_atomically(self.task_folder(label) / "executor_input.json", text)
+        spec = spec_of(function)
         context = TaskContext(
             self._settings,
             self.record.run_id,
             label,
             self.task_folder(label),
+            image=work_of(label, spec, self.record, self._settings),
             use_cache=self._use_cache,
-            engine=engine_of(label, spec_of(function), self.record),
+            engine=engine_of(label, spec, self.record),
         )
         return Task(function, parse(text), context)
 

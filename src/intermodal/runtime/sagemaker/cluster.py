@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from intermodal.core.hosts import Hosts, count_gpus, free_port, hosts_here
 from intermodal.core.step import StepSpec
 from intermodal.errors import UsageError
+from intermodal.runtime.sagemaker.job_files import JOB_VARIABLE
 
 VARIABLE = "INTERMODAL_PROCESSES"
 _PORTS = 29_400, 1_000  # from torchrun's own choice on
@@ -40,7 +41,7 @@ class Cluster:
     @property
     def port(self) -> int:
         """Where the hosts of this job meet: each job has a port, should several share a machine."""
-        name = os.environ.get("TRAINING_JOB_NAME", "")
+        name = os.environ.get("TRAINING_JOB_NAME") or os.environ.get(JOB_VARIABLE, "")
         return _PORTS[0] + 2 * (zlib.crc32(name.encode()) % _PORTS[1])
 
     def arguments(self) -> list[str]:

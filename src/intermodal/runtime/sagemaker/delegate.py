@@ -21,7 +21,7 @@ from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of
 from intermodal.runtime.local.launch import InProcess, Launch
 from intermodal.runtime.outcome import CANCELLED, FAILED, Outcome, write_atomically
-from intermodal.runtime.placing import placed_launcher
+from intermodal.runtime.placing import placed_launcher, work_of
 from intermodal.runtime.record import RunRecord
 from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task, look_up, run_task, serve
@@ -59,6 +59,9 @@ def _followed_here(task: Task) -> Outcome:
 
 
 def _hit_or_launch(task: Task, began: float) -> Outcome:
+    context = task.context
+    work = work_of(context.task, spec_of(task.function), _record(task), context.settings)
+    task = replace(task, context=replace(context, image=work or context.image))
     parts, result, why = look_up(task)
     if result is not None:
         return serve(task, result, why, began)

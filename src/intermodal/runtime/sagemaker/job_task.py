@@ -140,12 +140,24 @@ def _delivered(item: ArtifactReference, path: str, sharded: bool, context: TaskC
     """
     place = in_container(path) if path else None
     if sharded and place is not None:
-        return replace(item, uri=str(place))
+        return replace(item, uri=str(_share(place, context.settings.home)))
     manifest, here = _manifest_of(item, place)
     if manifest is None:
         return item if place is None or not place.exists() else replace(item, uri=str(place))
     metadata = {**manifest.metadata, URI_KEY: item.uri}
     return replace(item, uri=str(place) if here else item.uri, metadata=metadata)
+
+
+def _share(place: Path, home: Path) -> Path:
+    """A share of an artifact's files, without the manifest, which speaks of all of them."""
+    if not (place / MANIFEST_NAME).is_file():
+        return place
+    folder = Path(tempfile.mkdtemp(prefix="share-", dir=home))
+    for name in [item.relative_to(place) for item in place.rglob("*") if item.is_file()]:
+        if str(name) != MANIFEST_NAME:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).symlink_to(place / name)
+    return folder
 
 
 def _manifest_of(item: ArtifactReference, place: Path | None) -> tuple[Manifest | None, bool]:

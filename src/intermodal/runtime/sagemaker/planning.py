@@ -6,7 +6,9 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from intermodal.aws.job_channels import wants_files
 from intermodal.aws.request import Place, TaskPlan
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.attempt import machine_mark
@@ -23,7 +25,7 @@ from intermodal.runtime.sagemaker.shipping import ship_artifact, ship_sources
 from intermodal.runtime.task import look_up, serve
 from intermodal.store.cache_index import CachedResult, CacheIndex
 from intermodal.store.inputs import URI_KEY
-from intermodal.store.locate import open_store
+from intermodal.store.locate import find_manifest, open_store
 
 
 def plan_of(launch: Launch, pipeline: str, sagemaker: SageMakerSettings, place: Place) -> TaskPlan:
@@ -60,7 +62,16 @@ def plan_of(launch: Launch, pipeline: str, sagemaker: SageMakerSettings, place: 
         nonce=_nonce(launch),
         use_cache=task.context.use_cache and task.given.use_cache,
         machine=machine_mark(),
+        contents=_contents(spec, inputs, sagemaker),
     )
+
+
+def _contents(spec: StepSpec, inputs: dict[str, tuple[str, ...]], sagemaker: SageMakerSettings) -> dict[str, Any]:
+    """The files of the inputs that SageMaker is given file by file; those without a manifest go by their prefix."""
+    job = sagemaker.job_of(spec.name)
+    wanted = [uri for name, uris in inputs.items() if wants_files(job, name) for uri in uris]
+    found = {uri: find_manifest(uri) for uri in wanted}
+    return {uri: tuple(file.path for file in item[1].files) for uri, item in found.items() if item is not None}
 
 
 def with_tracking(spec: StepSpec, sagemaker: SageMakerSettings, settings: Settings) -> SageMakerSettings:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from intermodal.aws.job_channels import lists_of
 from intermodal.aws.job_environment import JobMark
 from intermodal.aws.job_input import FILE_NAME, MANAGED, TRAINING, executor_input_text, job_executor_input, kind_of
 from intermodal.aws.job_kinds import PROCESSING as PROCESSING_KIND
@@ -110,8 +111,9 @@ def render_job(plan: TaskPlan) -> RenderedJob:
     parameters = body(mark)
     check_request("sagemaker", kind.create, parameters)
     staged = Staged(f"jobs/{mark.name}/input/{FILE_NAME}", text.encode())
-    files = (Staged(source.key, source.content),) if source else (staged,)
-    request = Request("sagemaker", kind.create, parameters, plan.task, _unknown(plan, parameters, digest))
+    lists = (Staged(f"jobs/{mark.name}/{name}", text.encode()) for name, text in lists_of(plan).items())
+    files = (Staged(source.key, source.content) if source else staged, *lists)
+    request = Request("sagemaker", kind.create, parameters, plan.task, unknown_members(plan, parameters, digest))
     return RenderedJob(request, files, mark.name, digest, bool(source) or plan.job.network_isolation)
 
 
@@ -162,8 +164,14 @@ def _managed(plan: TaskPlan) -> Callable[[TaskPlan], list[Request]]:
     return found
 
 
-def _unknown(plan: TaskPlan, parameters: dict[str, Any], digest: str) -> tuple[str, ...]:
-    """Paths of the members that hold something not yet known, the digest among it: it is one of everything."""
+def unknown_members(plan: TaskPlan, parameters: dict[str, Any], digest: str) -> tuple[str, ...]:
+    """Paths of the members that hold something not yet known, the digest among it: it is one of everything.
+
+    Args:
+        plan: The task.
+        parameters: The request.
+        digest: The digest of the work, which names what belongs to the job.
+    """
     derived = digest[:12] if plan.unknown_inputs or plan.unknown_parameters else UNKNOWN
     return tuple(path for path, text in _leaves(parameters, "") if UNKNOWN in text or derived in text)
 

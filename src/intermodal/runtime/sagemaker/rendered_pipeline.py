@@ -11,6 +11,7 @@ from intermodal.aws.data_settings import emr_settings
 from intermodal.aws.emr import PLACES as SPARK_PLACES
 from intermodal.aws.job_input import MANAGED, kind_of
 from intermodal.aws.request import Place, Request, TaskPlan
+from intermodal.aws.script_mode import script_mark
 from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
 from intermodal.core.executor_input import ArtifactReference, TaskInput
@@ -126,8 +127,9 @@ def as_launched(plan: TaskPlan, settings: Settings) -> TaskPlan:
         for name, uris in plan.inputs.items()
     }
     given = {name: value for name, value in plan.parameters.items() if value is not None}
+    work = script_mark(plan.job)
     try:
-        return replace(plan, nonce=key_parts(plan.spec, TaskInput({}, given, inputs, {}, ""), settings).key)
+        return replace(plan, nonce=key_parts(plan.spec, TaskInput({}, given, inputs, {}, ""), settings, work).key)
     except IntermodalError:  # what it reads cannot be read from here
         return replace(plan, unknown_parameters=(_CONTENT,))
 
