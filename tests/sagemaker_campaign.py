@@ -149,10 +149,10 @@ class Campaign:
 
     def _kill(self, seed: int, chance: random.Random) -> None:
         """A submitter is killed, once or twice; whoever comes after it goes on with its jobs."""
-        seconds = chance.uniform(1.0, 5.0)
+        seconds = chance.choice([chance.uniform(1.0, 5.0), chance.uniform(8.0, 12.0)])  # ended by then, or not
         for _ in range(chance.choice([1, 1, 2])):
             submitter = self._submitter(seed, seconds)
-            if submitter.wait(chance.uniform(0.1, 5.0)) is None:
+            if submitter.goes_on(chance, 5.0):
                 self.figures.killed += 1
                 submitter.signal(signal.SIGKILL)
                 submitter.wait(_PATIENCE)
@@ -165,7 +165,7 @@ class Campaign:
                 operation = chance.choice(["Create*Job", "Describe*Job", "GetLogEvents"])
                 self.fault(fault="delay", operation=operation, seconds=1.0, times=3)
             submitter = self._submitter(seed, _LONG)
-            self._expect(submitter.wait(chance.uniform(0.1, 5.0)) is None, f"seed {seed}: nothing to be stopped")
+            self._expect(submitter.goes_on(chance, 5.0), f"seed {seed}: nothing to be stopped")
             self.figures.killed += 1
             submitter.signal(signal.SIGTERM)
             code = submitter.wait(_PATIENCE)
@@ -177,7 +177,7 @@ class Campaign:
 
     def _pod(self, seed: int, chance: random.Random) -> None:
         """A pod that delegates is killed, and Kubeflow starts another in its place."""
-        seconds, folder = chance.uniform(0.5, 1.5), self.folder / "pods" / str(seed)
+        seconds, folder = chance.uniform(0.5, 6.0), self.folder / "pods" / str(seed)
         given = _executor_input(seed, str(self.marks), seconds, folder)
         folder.mkdir(parents=True)
         (folder / "input.json").write_text(json.dumps(given))
@@ -185,12 +185,13 @@ class Campaign:
         told = {"INTERMODAL_ON": "sagemaker", "INTERMODAL_PIPELINE": "adding", "MLFLOW_TRACKING_URI": "off"}
         for _ in range(chance.choice([1, 2])):
             pod = self._fork(words, {**told, "INTERMODAL_HOME": str(folder / "home")}, folder / "log.txt")
-            if pod.wait(chance.uniform(0.1, 3.0)) is None:
+            if pod.goes_on(chance, 3.0):
                 self.figures.killed += 1
                 pod.signal(chance.choice([signal.SIGKILL, signal.SIGTERM]))
                 pod.wait(_PATIENCE)
         last = self._fork(words, {**told, "INTERMODAL_HOME": str(folder / "again")}, folder / "log.txt")
         code = last.wait(_PATIENCE)
+        self.figures.adopted += "adopted" in last.printed()
         self._expect(code == 0, f"seed {seed}: the last pod ended with {code}: {_end(folder / 'log.txt')}")
         self._expect((folder / "made" / "numbers").exists(), f"seed {seed}: KFP finds no output")
 
@@ -235,7 +236,7 @@ class Campaign:
             again = self._fork(same.words, {}, same.log) if same else self._submitter(seed, seconds)
             code = again.wait(_PATIENCE)
             if code == 0:
-                self.figures.adopted += again.log.read_text().count("adopted")
+                self.figures.adopted += again.printed().count("adopted")
                 return
         self.figures.wrong.append(f"seed {seed}: it ended with {code}: {_end(again.log)}")
 
@@ -501,6 +502,7 @@ class Submitter:
     def __init__(self, words: list[str], variables: dict[str, str], log: Path) -> None:
         self.words, self.log, self._code = words, log, None
         log.parent.mkdir(parents=True, exist_ok=True)
+        self._before = log.stat().st_size if log.exists() else 0
         self.pid = os.fork()
         if self.pid == 0:
             os._exit(_child(words, variables, log))
@@ -517,6 +519,22 @@ class Submitter:
             else:
                 time.sleep(0.01)
         return self._code
+
+    def goes_on(self, chance: random.Random, longest: float) -> bool:
+        """Whether it still runs at a moment by chance: of its whole life, or of the time after it asked for a job."""
+        if chance.random() < 0.5:
+            return self.wait(chance.uniform(0.1, longest)) is None
+        until = time.monotonic() + _PATIENCE
+        while "submitted" not in self.printed() and "adopted" not in self.printed():
+            if self.wait(0.02) is not None or time.monotonic() > until:
+                break
+        return self.wait(chance.uniform(0.0, longest / 4)) is None
+
+    def printed(self) -> str:
+        """What it has printed; others may have printed into the same file before it."""
+        if not self.log.exists():
+            return ""
+        return self.log.read_bytes()[self._before :].decode(errors="replace")
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
