@@ -10,6 +10,7 @@ from typing import Any
 
 from intermodal.autopilot.scores import METRICS
 from intermodal.errors import StepFailed
+from intermodal.tuning.records import write_results
 
 COMPLETED, FAILED = "COMPLETED", "FAILED"
 DOCUMENT, TABLE = "leaderboard.json", "leaderboard.parquet"
@@ -99,11 +100,7 @@ def write_leaderboard(directory: Path, described: dict[str, Any]) -> None:
         described: From `describe`.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False)
-    (directory / DOCUMENT).write_text(text + "\n", encoding="utf-8")
     rows = described["candidates"]
     columns: dict[str, Any] = {
         "place": pa.array(range(1, len(rows) + 1), pa.int64()),
@@ -113,4 +110,4 @@ def write_leaderboard(directory: Path, described: dict[str, Any]) -> None:
     }
     for name in sorted({name for item in rows for name in item["metrics"]}):
         columns[f"metric.{name}"] = pa.array([item["metrics"].get(name) for item in rows], pa.float64())
-    pq.write_table(pa.table(columns), directory / TABLE, compression="zstd")
+    write_results(directory / DOCUMENT, described, directory / TABLE, columns)

@@ -97,11 +97,7 @@ def write_trials(directory: Path, described: dict[str, Any]) -> None:
         described: From `describe`.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    directory.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False)
-    (directory / DOCUMENT).write_text(text + "\n", encoding="utf-8")
     trials = described["trials"]
     columns: dict[str, Any] = {
         "number": pa.array([item["number"] for item in trials], pa.int64()),
@@ -111,7 +107,25 @@ def write_trials(directory: Path, described: dict[str, Any]) -> None:
     }
     for name in sorted({name for item in trials for name in item["parameters"]}):
         columns[f"parameter.{name}"] = _column([item["parameters"].get(name) for item in trials])
-    pq.write_table(pa.table(columns), directory / TABLE, compression="zstd")
+    write_results(directory / DOCUMENT, described, directory / TABLE, columns)
+
+
+def write_results(document: Path, described: dict[str, Any], table: Path, columns: dict[str, Any]) -> None:
+    """Write results as JSON and as Parquet, the same bytes for the same results.
+
+    Args:
+        document: The JSON file; its folder is made.
+        described: Its content.
+        table: The Parquet file, in the same folder.
+        columns: Column → Arrow array.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    document.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False)
+    document.write_text(text + "\n", encoding="utf-8")
+    pq.write_table(pa.table(columns), table, compression="zstd")
 
 
 def read_trials(directory: Path) -> dict[str, Any]:
