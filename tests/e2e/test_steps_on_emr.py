@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
+from kubeflow import OpenFake
 from launching import TESTS, Answer, intermodal, start
-from local_sagemaker import client, keys, open_sagemaker, wait_for  # noqa: F401
-from sagemaker_runs import digests, records, sagemaker, until_line  # noqa: F401
+from local_sagemaker import client, keys, wait_for
+from sagemaker_runs import digests, records, until_line
 
 PIPELINES = TESTS / "spark_pipelines.py"
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def emr(sagemaker: LocalSageMaker, tmp_path: Path) -> LocalSageMaker:  # noqa: F811
+def emr(sagemaker: LocalSageMaker, tmp_path: Path) -> LocalSageMaker:
     (tmp_path / "intermodal.toml").write_text(CONFIG)
     return sagemaker
 
@@ -113,6 +114,37 @@ def test_whoever_comes_after_a_killed_submitter_adopts_its_job_run(emr: LocalSag
     assert [run["state"] for run in runs_of("emr-serverless")] == ["SUCCESS"]
     assert len(list(tmp_path.glob("square-*"))) == 1
     assert asked(emr, "StartJobRun") == 1
+
+
+def test_what_a_dead_run_left_on_emr_is_reaped_once(emr: LocalSageMaker) -> None:
+    going = begun("emr-serverless", "-p", "seed=11", "-p", "seconds=600")
+    until_line(going, lambda line: "submitted" in line)
+    first = intermodal("reap", "--json").json
+    assert [(item["kind"], item["state"]) for item in first["found"]] == [("emr-serverless job", "left")]
+    os.killpg(going.pid, signal.SIGKILL)
+    going.wait()
+    again = intermodal("reap", "--json")
+    assert again.code == 0, again.err
+    second = again.json
+    assert [(item["state"], item["why"]) for item in second["found"]] == [("stopped", "its run's process is gone")]
+    assert first["not_asked"] == second["not_asked"] == []
+    wait_for(lambda: [run["state"] for run in runs_of("emr-serverless")] == ["CANCELLED"])
+    assert asked(emr, "CancelJobRun") == 1
+
+
+def test_a_pod_of_kubeflow_has_its_step_done_on_emr(
+    emr: LocalSageMaker, open_kubeflow: OpenFake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = "s3://bucket/intermodal"
+    monkeypatch.setenv("INTERMODAL_STORE", store)
+    role = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    fake = open_kubeflow(pod_env={**role, "INTERMODAL_STORE": store})
+    kubeflow = f'[kubeflow]\nhost = "{fake.url}"\nallow_mutable_tags = true\npoll = 0.1\n'
+    (tmp_path / "intermodal.toml").write_text(kubeflow + CONFIG)
+    done = squared("emr-eks", "--on", "kubeflow", "-p", "seed=13")
+    assert done.code == 0, done.err
+    assert [run["state"] for run in runs_of("emr-eks")] == ["COMPLETED"]
+    assert {item["name"]: item["state"] for item in done.json["tasks"]} == {"count": "SUCCEEDED", "square": "SUCCEEDED"}
 
 
 def test_told_to_stop_it_cancels_its_job_run_once(emr: LocalSageMaker, tmp_path: Path) -> None:

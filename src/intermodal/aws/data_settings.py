@@ -130,6 +130,24 @@ def emr_settings(settings: Settings) -> EmrSettings:
     return made
 
 
+def emr_variables(settings: Settings) -> dict[str, str]:
+    """`[emr]` as variables, for a pod, which has no file.
+
+    Args:
+        settings: The settings, with the parsed file.
+
+    Returns:
+        INTERMODAL_EMR_… → value, for every key that the file gives.
+
+    Raises:
+        UsageError: A key is unknown, or a value is wrong.
+    """
+    made, given = emr_settings(settings), table(settings.extra.get("emr", {}), "emr")
+    values = {name: getattr(made, name) for name in sorted(given)}
+    texts = {name: json.dumps(value) if isinstance(value, dict) else str(value) for name, value in values.items()}
+    return {f"INTERMODAL_EMR_{name}".upper(): text for name, text in texts.items()}
+
+
 def _read(before: Section, settings: Settings, section: str, texts: tuple[str, ...] = ()) -> Section:
     """A section of the file; a variable such as INTERMODAL_ATHENA_WORKGROUP wins: a job has no file."""
     given = dict(table(settings.extra.get(section, {}), section))

@@ -66,11 +66,29 @@ def job_request(where: str, job: SparkJob, settings: EmrSettings, place: Place, 
     Raises:
         UsageError: The settings name no application, or no virtual cluster.
     """
+    require_named(where, settings)
     if where == SERVERLESS:
         return _serverless(job, settings, place, attempt)
     if where == ON_EKS:
         return _on_eks(job, settings, place, attempt)
     raise UsageError("there is no such place for Spark", seen=where, expected=" or ".join(PLACES))
+
+
+def require_named(where: str, settings: EmrSettings) -> None:
+    """Refuse a place that the settings do not name.
+
+    Args:
+        where: One of `PLACES`.
+        settings: `[emr]`.
+
+    Raises:
+        UsageError: There is no application, or no virtual cluster.
+    """
+    if where == SERVERLESS and not settings.application:
+        raise UsageError("no EMR Serverless application is named", next_step='write application = "…" under [emr]')
+    if where == ON_EKS and not settings.virtual_cluster:
+        next_step = 'write virtual_cluster = "…" under [emr]'
+        raise UsageError("no virtual cluster of EMR on EKS is named", next_step=next_step)
 
 
 def logs_of(settings: EmrSettings, place: Place) -> str:
@@ -107,8 +125,6 @@ def application_request(name: str, image: str, release: str) -> Request:
 
 
 def _serverless(job: SparkJob, settings: EmrSettings, place: Place, attempt: int) -> Request:
-    if not settings.application:
-        raise UsageError("no EMR Serverless application is named", next_step='write application = "…" under [emr]')
     digest = job.digest(f"{SERVERLESS} {settings.application}")
     variables = {f"spark.emr-serverless.driverEnv.{name}": value for name, value in job.environment.items()}
     shared = {"spark.executor.instances": str(settings.executors), **settings.configuration}
@@ -134,9 +150,6 @@ def _serverless(job: SparkJob, settings: EmrSettings, place: Place, attempt: int
 
 
 def _on_eks(job: SparkJob, settings: EmrSettings, place: Place, attempt: int) -> Request:
-    if not settings.virtual_cluster:
-        next_step = 'write virtual_cluster = "…" under [emr]'
-        raise UsageError("no virtual cluster of EMR on EKS is named", next_step=next_step)
     digest = job.digest(f"{ON_EKS} {settings.virtual_cluster}")
     shared = {"spark.executor.instances": str(settings.executors), **settings.configuration}
     shared |= {"spark.kubernetes.container.image": job.image} if job.image else {}

@@ -17,6 +17,7 @@ from intermodal.aws.endpoint_life import Endpoints
 from intermodal.aws.endpoint_removal import delete_endpoint
 from intermodal.aws.job_kinds import AUTOML, IN_PROGRESS, PROCESSING, TRAINING, TRANSFORM, TUNING, JobKind
 from intermodal.aws.jobs import find_job, is_absent, stop_job
+from intermodal.aws.spark_runs import SparkRuns
 from intermodal.errors import IntermodalError
 
 ENDPOINT, EXECUTION = "endpoint", "pipeline execution"
@@ -70,6 +71,26 @@ def running(calls: Calls) -> Iterator[Leftover | Unasked]:
         yield from _listed(_spoken(kind), _jobs(calls, kind))
     yield from _listed(ENDPOINT, _endpoints(calls))
     yield from _listed(EXECUTION, _executions(calls))
+
+
+def running_spark(calls: Calls, kind: SparkRuns) -> Iterator[Leftover | Unasked]:
+    """Every Spark job of a place that goes on, whoever started it.
+
+    Args:
+        calls: EMR.
+        kind: The job runs of the place.
+
+    Yields:
+        The jobs; or that they could not be listed.
+    """
+    yield from _listed(f"{kind.where} job", _spark_jobs(calls, kind))
+
+
+def _spark_jobs(calls: Calls, kind: SparkRuns) -> Iterator[Leftover]:
+    for item in kind.going(calls):
+        name = item.get("name", "")
+        tags = item.get("tags") or (kind.look(calls, name).get("tags") if name else {})
+        yield Leftover(f"{kind.where} job", name, item["arn"], item.get("createdAt"), tags or {})
 
 
 def stop(calls: Calls, item: Leftover) -> bool:

@@ -8,10 +8,9 @@ from typing import Any
 
 from intermodal.aws.calls import Calls, Refused
 from intermodal.aws.data_settings import EmrSettings
-from intermodal.aws.emr import SERVERLESS
+from intermodal.aws.emr import ON_EKS, PLACES, SERVERLESS
 from intermodal.aws.emr_jobs import JobRun
 from intermodal.aws.job_kinds import COMPLETED, FAILED, IN_PROGRESS, STOPPED, STOPPING, JobKind
-from intermodal.aws.request import Request
 
 _STATES = {
     "SUCCESS": COMPLETED,
@@ -23,6 +22,7 @@ _STATES = {
 }
 _LOOK_BACK = timedelta(days=30)  # what ended earlier is answered by the store's memory, if at all
 _PAGE = 50  # EMR gives no longer ones
+_GOING = {SERVERLESS: ("SUBMITTED", "PENDING", "SCHEDULED", "RUNNING"), ON_EKS: ("SUBMITTED", "PENDING", "RUNNING")}
 
 
 @dataclass(frozen=True)
@@ -88,22 +88,32 @@ class SparkRuns(JobKind):
             raise Refused("there is no such job run", code="ResourceNotFoundException", seen=name)
         return JobRun(self.where, self.group, identifier)
 
+    def going(self, calls: Calls) -> list[dict[str, Any]]:
+        """Every run that goes on, whoever's: id, name, arn, createdAt, and tags where EMR lists them.
+
+        Args:
+            calls: EMR.
+
+        Raises:
+            RuntimeFailed: EMR refused, or did not answer.
+        """
+        return self._listed(calls, states=list(_GOING[self.where]))
+
     def _found(self, calls: Calls, name: str) -> str:
         """The id of the newest run of a name; empty when there is none."""
         if name not in self.ids:
-            found = [item for item in self._listed(calls, name) if item.get("name") == name]
+            named = {} if self.where == SERVERLESS else {"name": name}  # only one of the two can be asked for a name
+            since = datetime.now(UTC) - _LOOK_BACK
+            times = {"createdAtAfter" if self.where == SERVERLESS else "createdAfter": since}
+            found = [item for item in self._listed(calls, **named, **times) if item.get("name") == name]
             if not found:
                 return ""
             self.ids[name] = str(max(found, key=lambda item: item["createdAt"])["id"])
         return self.ids[name]
 
-    def _listed(self, calls: Calls, name: str) -> list[dict[str, Any]]:
-        since = datetime.now(UTC) - _LOOK_BACK
-        if self.where == SERVERLESS:
-            asked = {"applicationId": self.group, "createdAtAfter": since}
-        else:
-            asked = {"virtualClusterId": self.group, "createdAfter": since, "name": name}
-        return list(calls.pages("ListJobRuns", "jobRuns", maxResults=_PAGE, **asked))
+    def _listed(self, calls: Calls, **asked: Any) -> list[dict[str, Any]]:
+        group = {"applicationId" if self.where == SERVERLESS else "virtualClusterId": self.group}
+        return list(calls.pages("ListJobRuns", "jobRuns", maxResults=_PAGE, **group, **asked))
 
 
 def spark_runs(where: str, settings: EmrSettings) -> SparkRuns:
@@ -118,13 +128,10 @@ def spark_runs(where: str, settings: EmrSettings) -> SparkRuns:
     return SparkRuns("Spark", "JobRun", "StartJobRun", "", "", service, where, group)
 
 
-def kind_of_request(request: Request) -> SparkRuns:
-    """The kind of job that a StartJobRun makes.
+def named_places(settings: EmrSettings) -> list[SparkRuns]:
+    """The job runs of every place that the settings name.
 
     Args:
-        request: The request, to either service.
+        settings: `[emr]`.
     """
-    fields = request.parameters
-    if request.service == "emr-serverless":
-        return spark_runs(SERVERLESS, EmrSettings(application=fields["applicationId"]))
-    return spark_runs("emr-eks", EmrSettings(virtual_cluster=fields["virtualClusterId"]))
+    return [kind for kind in (spark_runs(where, settings) for where in PLACES) if kind.group]

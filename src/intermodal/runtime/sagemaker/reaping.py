@@ -7,15 +7,19 @@ belongs to others, or to nobody who is known here, is left and told.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from intermodal.aws.calls import Calls
 from intermodal.aws.client import find_place
-from intermodal.aws.leftovers import ENDPOINT, Leftover, Unasked, running, stop
+from intermodal.aws.data_settings import emr_settings
+from intermodal.aws.jobs import stop_job
+from intermodal.aws.leftovers import ENDPOINT, Leftover, Unasked, running, running_spark, stop
 from intermodal.aws.settings import SageMakerSettings
+from intermodal.aws.spark_runs import SparkRuns, named_places
 from intermodal.aws.tags import MACHINE, MANAGED, RUN
 from intermodal.core.attempt import machine_mark
 from intermodal.core.config import Settings
@@ -78,9 +82,7 @@ def reap(order: Order, settings: Settings, sagemaker: SageMakerSettings) -> Iter
         RuntimeFailed: AWS does not say which account this is.
     """
     store = find_place(sagemaker).store
-    listing = Calls("sagemaker", replace(sagemaker, patience=min(sagemaker.patience, _PATIENCE)), say=lambda _: None)
-    calls = Calls("sagemaker", sagemaker)
-    for item in list(running(listing)):
+    for item, halt in _everything(settings, sagemaker):
         if isinstance(item, Unasked):
             yield item
             continue
@@ -90,12 +92,30 @@ def reap(order: Order, settings: Settings, sagemaker: SageMakerSettings) -> Iter
         why, dead = _judge(item, owner, order, settings.runs)
         state = LEFT if not dead else WOULD if order.dry_run else ""
         made = Verdict(item.kind, item.name, owner.run, state, why)
-        yield made if state else _stopped(calls, item, made)
+        yield made if state else _stopped(halt, item, made)
 
 
-def _stopped(calls: Calls, item: Leftover, verdict: Verdict) -> Verdict:
+def _everything(
+    settings: Settings, sagemaker: SageMakerSettings
+) -> Iterator[tuple[Leftover | Unasked, Callable[[Leftover], bool]]]:
+    """What goes on at SageMaker, and on EMR where `[emr]` names a place; each with what stops it."""
+    quick = replace(sagemaker, patience=min(sagemaker.patience, _PATIENCE))
+    calls = Calls("sagemaker", sagemaker)
+    for item in list(running(Calls("sagemaker", quick, say=lambda _: None))):
+        yield item, partial(stop, calls)
+    for kind in named_places(emr_settings(settings)):
+        listing, emr = Calls(kind.service, quick, say=lambda _: None), Calls(kind.service, sagemaker)
+        for item in list(running_spark(listing, kind)):
+            yield item, partial(_stop_spark, emr, kind)
+
+
+def _stop_spark(calls: Calls, kind: SparkRuns, item: Leftover) -> bool:
+    return stop_job(calls, kind, item.name)
+
+
+def _stopped(halt: Callable[[Leftover], bool], item: Leftover, verdict: Verdict) -> Verdict:
     try:
-        return replace(verdict, state=STOPPED if stop(calls, item) else GONE)
+        return replace(verdict, state=STOPPED if halt(item) else GONE)
     except IntermodalError as error:
         return replace(verdict, state=FAILED, why=f"{error.headline}: {error.seen}")
 
