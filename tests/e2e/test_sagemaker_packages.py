@@ -12,24 +12,13 @@ import pytest
 from kfp.dsl import Dataset, Markdown, Metrics, Model
 
 from candidates import evaluate_model, make_features, make_model, register_model
-from hosted import call_deploy, configure, train
+from hosted import call_deploy, train
 from intermodal.cli.main import main
 from intermodal.errors import DataRejected, UsageError
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from intermodal.serving.packaging import still_packaged
 from intermodal.steps.package_model import package_model
 from local_sagemaker import client, ended, read
-
-
-@pytest.fixture
-def sagemaker(
-    local_sagemaker: LocalSageMaker,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> LocalSageMaker:
-    monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
-    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
-    return local_sagemaker
 
 
 def pack(folder: Path, model: Model, **given: Any) -> dict[str, Any]:
@@ -43,7 +32,7 @@ def pack(folder: Path, model: Model, **given: Any) -> dict[str, Any]:
 
 
 def test_a_version_waits_for_a_person_and_is_approved(
-    sagemaker: LocalSageMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    managed_sagemaker: LocalSageMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, features = make_model(tmp_path / "model"), make_features(tmp_path / "features")
     evaluation = evaluate_model(model, features, tmp_path / "evaluated").evaluation
@@ -70,7 +59,7 @@ def test_a_version_waits_for_a_person_and_is_approved(
 
 
 def test_the_gate_decides_and_both_registries_name_each_other(
-    sagemaker: LocalSageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    managed_sagemaker: LocalSageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     features, versions = make_features(tmp_path / "features"), []
@@ -97,7 +86,7 @@ def test_the_gate_decides_and_both_registries_name_each_other(
 
 
 def test_elsewhere_the_package_is_described_in_the_same_words(
-    sagemaker: LocalSageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    managed_sagemaker: LocalSageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = make_model(tmp_path / "model")
     there = pack(tmp_path / "there", model, approval="approved")
@@ -113,22 +102,24 @@ def test_elsewhere_the_package_is_described_in_the_same_words(
 
 
 def test_a_schedule_looks_at_what_an_endpoint_captured(
-    sagemaker: LocalSageMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    managed_sagemaker: LocalSageMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = train(tmp_path / "model")
     write_reference(Path(model.path))
     call_deploy(tmp_path / "out", model, capture_percent=100)
     usual = [" ".join(["great product works"] * 3)] * 40
     assert main(["endpoint", "invoke", "reviews", *usual]) == 0
+    assert main(["endpoint", "invoke", "review", *usual]) == 2
+    assert "there is no such endpoint" in capsys.readouterr().err
     assert main(["endpoint", "monitor", "reviews", "--hours", "2"]) == 0
     name = client().list_monitoring_schedules()["MonitoringScheduleSummaries"][0]["MonitoringScheduleName"]
     described = client().describe_monitoring_schedule(MonitoringScheduleName=name)
     assert described["MonitoringScheduleConfig"]["ScheduleConfig"]["ScheduleExpression"] == "cron(0 0/2 ? * * *)"
     assert client().list_monitoring_executions(MonitoringScheduleName=name)["MonitoringExecutionSummaries"] == []
 
-    assert run_schedule(sagemaker, name) == "Completed"
+    assert run_schedule(managed_sagemaker, name) == "Completed"
     assert main(["endpoint", "invoke", "reviews", *(["zebra quagga okapi"] * 400)]) == 0
-    assert run_schedule(sagemaker, name) == "CompletedWithViolations"
+    assert run_schedule(managed_sagemaker, name) == "CompletedWithViolations"
     found = json.loads(read(f"s3://bucket/{os.environ['STORE_KEY']}/monitoring/reviews/constraint_violations.json"))
     assert "words" in [item["feature_name"] for item in found["violations"]]
 
@@ -160,8 +151,8 @@ def bin_of(words: int) -> str:
     return _bin(words)
 
 
-def run_schedule(sagemaker: LocalSageMaker, name: str) -> str:
-    request = urllib.request.Request(f"{sagemaker.url}/_local/monitoring/{name}/run", b"", method="POST")
+def run_schedule(managed_sagemaker: LocalSageMaker, name: str) -> str:
+    request = urllib.request.Request(f"{managed_sagemaker.url}/_local/monitoring/{name}/run", b"", method="POST")
     with urllib.request.urlopen(request, timeout=30) as answer:
         job = json.loads(answer.read())["ProcessingJobName"]
     told = ended(job, "Processing")

@@ -150,11 +150,17 @@ class Endpoints:
             variant: The variant to ask; chosen by weight by default.
 
         Raises:
-            RuntimeFailed: There is no such endpoint, or the model answered with an error, which is shown.
+            UsageError: There is no such endpoint.
+            RuntimeFailed: The model answered with an error, which is shown.
         """
         more = {"TargetVariant": variant} if variant else {}
         request = {"EndpointName": name, "Body": body, "ContentType": content_type, "Accept": "application/json"}
-        answer = Calls("sagemaker-runtime", self.settings)("InvokeEndpoint", **request, **more)
+        try:
+            answer = Calls("sagemaker-runtime", self.settings)("InvokeEndpoint", **request, **more)
+        except Refused as error:
+            if error.code == "ValidationError" and f"Endpoint {name} " in str(error.seen):
+                raise _unknown(name) from error
+            raise
         return Answer(
             str(answer.get("InvokedProductionVariant", "")),
             str(answer.get("ContentType", "")),
@@ -220,7 +226,7 @@ class Endpoints:
     def _needed(self, name: str) -> dict[str, Any]:
         found = self.find(name)
         if found is None:
-            raise UsageError("there is no such endpoint", seen=name, next_step="intermodal endpoint list")
+            raise _unknown(name)
         return found
 
     def found(self, operation: str, **named: Any) -> dict[str, Any] | None:
@@ -252,3 +258,7 @@ def _failed(found: dict[str, Any]) -> StepFailed:
         expected=IN_SERVICE,
         next_step=f"read its log, /aws/sagemaker/Endpoints/{name}; intermodal endpoint delete {name}",
     )
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError("there is no such endpoint", seen=name, next_step="intermodal endpoint list")

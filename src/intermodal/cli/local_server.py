@@ -12,6 +12,8 @@ from typing import Any
 
 from intermodal.errors import RuntimeFailed, UsageError
 
+_PORTS = 2**16
+
 
 def read_fault(text: str, example: str) -> dict[str, Any]:
     """A fault of `--fault`.
@@ -54,8 +56,11 @@ def listening(port: int) -> Iterator[None]:
     """While a server takes its port.
 
     Raises:
+        UsageError: No port has that number.
         RuntimeFailed: It cannot.
     """
+    if not 0 <= port < _PORTS:
+        raise UsageError("there is no such port", seen=port, expected=f"0 to {_PORTS - 1}; 0 takes a free one")
     try:
         yield
     except OSError as error:

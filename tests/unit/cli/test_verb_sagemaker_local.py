@@ -20,6 +20,7 @@ from intermodal.cli.sagemaker_local import _images, _keys, _parser
         (["--images", "/nowhere.json"], "--images cannot be read"),
         (["--fault", "throttle"], "--fault takes JSON"),
         (["--engine", "steam"], "invalid choice"),
+        (["--port", "99999"], "0 to 65535"),
         (["--s3", "http://127.0.0.1:1", "--s3-key-env", "NOT_THERE"], "does not hold ACCESS_KEY:SECRET"),
     ],
 )
