@@ -145,6 +145,35 @@ def test_two_runs_of_the_same_work_share_one_job_and_the_second_leaves_it_to_the
     assert list(jobs().values()) == ["Completed"]
 
 
+def test_a_job_left_to_a_run_that_is_then_killed_is_stopped_by_its_follower(sagemaker: LocalSageMaker):
+    words = ("run", f"{PIPELINES}:counting", "--on", "sagemaker", "-p", "seed=25", "-p", "seconds=120")
+    first = start(*words)
+    until_line(first, lambda line: "submitted" in line)
+    second = start(*words)
+    until_line(second, lambda line: "adopted" in line)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    os.kill(second.pid, signal.SIGTERM)
+    assert second.wait(150) == 130
+    assert list(jobs().values()) == ["Stopped"]
+
+
+def test_a_job_that_had_ended_when_its_follower_came_costs_that_one_nothing(sagemaker: LocalSageMaker, tmp_path: Path):
+    (tmp_path / "intermodal.toml").write_text("[sagemaker]\nnetwork_isolation = true\n")  # nothing is remembered
+    first = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", "-p", "seed=27")
+    until_line(first, lambda line: "submitted" in line)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    wait_for(lambda: list(jobs().values()) == ["Completed"], "the job goes on")
+    done = run("counting", "-p", "seed=27")
+    assert done.code == 0, done.err
+    killed, record = records()
+    bill = record["tasks"][0]["bill"]
+    assert (bill["cost_usd"], bill["paid_by"]) == (0.0, killed["run_id"])
+    assert bill["billed_seconds"] > 0
+    assert len(jobs()) == 1
+
+
 def test_a_container_without_network_has_its_outputs_published_for_it(sagemaker: LocalSageMaker, tmp_path: Path):
     (tmp_path / "intermodal.toml").write_text("[sagemaker]\nnetwork_isolation = true\n")
     done = run("adding", "-p", "seed=13")
