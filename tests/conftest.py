@@ -23,7 +23,7 @@ import kfp.compiler  # noqa: E402, F401
 from container_engine import core_image, engine, torch_image  # noqa: E402, F401
 from kubeflow import kubeflow, open_kubeflow, serve_kubeflow  # noqa: E402, F401  fixtures
 from launching import STARTED, end_those_after  # noqa: E402
-from local_sagemaker import local_sagemaker, open_sagemaker  # noqa: E402, F401  fixtures
+from local_sagemaker import local_sagemaker, managed_sagemaker, open_sagemaker  # noqa: E402, F401  fixtures
 from projects import empty_store, project, store  # noqa: E402, F401  fixtures
 from running import run  # noqa: E402, F401  fixtures
 from sagemaker_runs import sagemaker  # noqa: E402, F401

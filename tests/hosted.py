@@ -18,7 +18,7 @@ from intermodal.steps.baseline import baseline
 from intermodal.steps.batch_predict import batch_predict
 from intermodal.steps.deploy import deploy
 from intermodal.steps.transform import transform
-from tiny_models import save_features, save_tokenizer
+from tiny_models import features_in
 
 SETTINGS = SageMakerSettings(poll=0.2, patience=20)
 
@@ -41,9 +41,7 @@ def configure(folder: Path) -> str:
 
 def train(folder: Path, seed: int = 1, **parameters: Any) -> Model:
     """A real TF-IDF model of ours, trained in a second."""
-    (folder / "checkpoint").mkdir(parents=True)
-    save_tokenizer(folder / "checkpoint")
-    features = save_features(folder / "features", folder / "checkpoint", seed=seed)
+    features = features_in(folder, seed=seed)
     made = {
         "model": Model(name="model", uri=str(folder / "model"), metadata={}),
         "metrics": Metrics(name="metrics", uri=str(folder / "metrics"), metadata={}),

@@ -74,6 +74,16 @@ def local_sagemaker(open_sagemaker: OpenSageMaker) -> LocalSageMaker:
     return open_sagemaker()
 
 
+@pytest.fixture
+def managed_sagemaker(local_sagemaker: LocalSageMaker, home: Path, monkeypatch: pytest.MonkeyPatch) -> LocalSageMaker:
+    """A local SageMaker to which steps called here delegate; the variable STORE_KEY has the key of the jobs' store."""
+    from hosted import configure
+
+    monkeypatch.setenv("STORE_KEY", configure(home.parent / "work"))
+    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
+    return local_sagemaker
+
+
 def namespaces_work() -> bool:
     """Whether this machine lets us make namespaces."""
     from intermodal.runtime.sagemaker_local import namespaces

@@ -121,3 +121,15 @@ def save_features(directory: Path, checkpoint: Path, rows: int = 400, length: in
         "labels": ["1", "2", "3", "4", "5"],
     }
     return Dataset(name="features", uri=str(directory), metadata=metadata)
+
+
+def features_in(folder: Path, **options: Any) -> Dataset:
+    """Features as `save_features` writes them, in FOLDER/features, with a tokenizer of their own.
+
+    Args:
+        folder: Made when it is not there.
+        **options: Of `save_features`.
+    """
+    (folder / "checkpoint").mkdir(parents=True)
+    save_tokenizer(folder / "checkpoint")
+    return save_features(folder / "features", folder / "checkpoint", **options)

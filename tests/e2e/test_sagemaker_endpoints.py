@@ -29,17 +29,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
     return {name: train(folder / name, seed) for seed, name in enumerate(("one", "two", "three"), start=1)}
 
 
-@pytest.fixture
-def sagemaker(
-    local_sagemaker: LocalSageMaker,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> LocalSageMaker:
-    monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
-    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
-    return local_sagemaker
-
-
 def ask(name: str = "reviews", body: Any = PROBE, **more: Any) -> dict[str, Any]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = {"EndpointName": name, "ContentType": "application/json", "Body": data, **more}
@@ -48,7 +37,7 @@ def ask(name: str = "reviews", body: Any = PROBE, **more: Any) -> dict[str, Any]
 
 
 def test_a_model_is_deployed_asked_and_deleted_without_a_trace(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     told = call_deploy(tmp_path / "out", models["one"], most_instances=3)
     assert told["facts"]["engine"] == "sagemaker"
@@ -62,19 +51,21 @@ def test_a_model_is_deployed_asked_and_deleted_without_a_trace(
     targets = client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
     assert targets["ScalableTargets"][0]["MaxCapacity"] == 3
     assert still_deployed({"deployment": told["facts"]}) is None
-    assert len(servers_below(sagemaker.service.home)) >= 1
+    assert len(servers_below(managed_sagemaker.service.home)) >= 1
 
     done = delete_endpoint(Endpoints(SETTINGS), "reviews")
     assert [line.split()[0] for line in done] == ["scaling", "endpoint", "endpoint", "model"]
     assert client().list_endpoints()["Endpoints"] == []
     assert client().list_endpoint_configs()["EndpointConfigs"] == []
     assert client().list_models()["Models"] == []
-    wait_for(lambda: not servers_below(sagemaker.service.home), "a server is left")
+    wait_for(lambda: not servers_below(managed_sagemaker.service.home), "a server is left")
     assert "is gone" in str(still_deployed({"deployment": told["facts"]}))
     assert delete_endpoint(Endpoints(SETTINGS), "reviews") == []
 
 
-def test_weights_share_the_requests_out(sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path) -> None:
+def test_weights_share_the_requests_out(
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+) -> None:
     call_deploy(tmp_path / "out", models["one"], challenger=models["two"], challenger_weight=0.25)
     seen = Counter(ask()["InvokedProductionVariant"] for _ in range(200))
     assert set(seen) == {"champion", "challenger"}
@@ -87,7 +78,7 @@ def test_weights_share_the_requests_out(sagemaker: LocalSageMaker, models: dict[
 
 
 def test_a_shadow_gets_copies_and_never_answers(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     call_deploy(tmp_path / "out", models["one"], shadow=models["three"], capture_percent=100)
     assert {ask()["InvokedProductionVariant"] for _ in range(5)} == {"champion"}
@@ -104,7 +95,7 @@ def test_a_shadow_gets_copies_and_never_answers(
 
 
 def test_captured_requests_are_lines_as_aws_writes_them(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     call_deploy(tmp_path / "out", models["one"], capture_percent=100)
     ask(InferenceId="mine")
@@ -123,7 +114,7 @@ def is_mine(record: dict[str, Any]) -> bool:
 
 
 def test_an_update_loses_no_request_and_leaves_only_the_new_model(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     call_deploy(tmp_path / "one", models["one"])
     before, codes, stop = client().describe_endpoint(EndpointName="reviews"), list[int | str](), threading.Event()
@@ -154,18 +145,18 @@ def test_an_update_loses_no_request_and_leaves_only_the_new_model(
 
 
 def test_the_same_deployment_twice_is_one_deployment(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     call_deploy(tmp_path / "one", models["one"])
     call_deploy(tmp_path / "two", models["one"])
-    operations = Counter(call.operation for call in sagemaker.requests)
+    operations = Counter(call.operation for call in managed_sagemaker.requests)
     assert operations["CreateEndpoint"] == 1
     assert operations["UpdateEndpoint"] == 0
     assert len(client().list_endpoint_configs()["EndpointConfigs"]) == 1
 
 
 def test_an_alarm_brings_the_old_model_back(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     call_deploy(tmp_path / "one", models["one"])
     before = client().describe_endpoint(EndpointName="reviews")["EndpointConfigName"]
@@ -189,7 +180,7 @@ def test_an_alarm_brings_the_old_model_back(
 
 
 def test_a_model_that_does_not_start_is_told_with_its_reason(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     broken = train(tmp_path / "broken", seed=4)
     (Path(broken.path) / "predictor.py").write_text("raise RuntimeError('no such luck')\n")
@@ -203,7 +194,7 @@ def test_a_model_that_does_not_start_is_told_with_its_reason(
 
 
 def test_what_a_model_refuses_is_told_by_the_runtime_api(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     call_deploy(tmp_path / "out", models["one"])
     runtime = client("sagemaker-runtime")
@@ -219,7 +210,7 @@ def test_what_a_model_refuses_is_told_by_the_runtime_api(
 
 
 def test_a_serverless_endpoint_and_an_uncompressed_model_answer(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     call_deploy(tmp_path / "one", models["one"], endpoint="small", serverless_memory=2048)
     described = client().describe_endpoint(EndpointName="small")
@@ -236,7 +227,7 @@ def model_of(endpoint: str) -> str:
 
 
 def test_locally_the_models_are_served_for_a_moment_and_the_document_is_the_same(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = call_deploy(tmp_path / "there", models["one"], challenger=models["two"])
     monkeypatch.delenv("INTERMODAL_SERVICE")
@@ -270,19 +261,19 @@ def test_endpoints_come_up_again_with_the_service(
 
 
 def test_throttling_errors_and_lost_answers_make_nothing_twice(
-    sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
+    managed_sagemaker: LocalSageMaker, models: dict[str, Model], tmp_path: Path
 ) -> None:
     for fault in ("throttle", "error", "reset-before", "reset-after"):
         for operation in ("CreateModel", "CreateEndpointConfig", "DescribeEndpoint", "CreateEndpoint"):
-            sagemaker.service.faults.add({"fault": fault, "operation": operation, "times": 1})
+            managed_sagemaker.service.faults.add({"fault": fault, "operation": operation, "times": 1})
     call_deploy(tmp_path / "out", models["one"])
-    assert not sagemaker.service.faults.all()
+    assert not managed_sagemaker.service.faults.all()
     assert [len(client().list_models()["Models"]), len(client().list_endpoints()["Endpoints"])] == [1, 1]
     for fault in ("reset-before", "reset-after"):
-        sagemaker.service.faults.add({"fault": fault, "operation": "UpdateEndpoint*", "times": 1})
-        sagemaker.service.faults.add({"fault": fault, "operation": "Delete*", "times": 2})
+        managed_sagemaker.service.faults.add({"fault": fault, "operation": "UpdateEndpoint*", "times": 1})
+        managed_sagemaker.service.faults.add({"fault": fault, "operation": "Delete*", "times": 2})
     call_deploy(tmp_path / "again", models["two"], rollout_wait=0)
     assert ask()["json"]["predictions"][0]["rating"] == 5
     delete_endpoint(Endpoints(SETTINGS), "reviews")
-    assert not sagemaker.service.faults.all()
+    assert not managed_sagemaker.service.faults.all()
     assert [client().list_models()["Models"], client().list_endpoint_configs()["EndpointConfigs"]] == [[], []]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from kfp.dsl import Dataset, Model
 
-from hosted import call_batch_predict, call_transform, configure, servers_below, train, write_reviews
+from hosted import call_batch_predict, call_transform, servers_below, train, write_reviews
 from intermodal.errors import StepFailed
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from local_sagemaker import (
@@ -141,17 +141,6 @@ def described_request(name: str) -> dict[str, Any]:
     return {key: value for key, value in told.items() if key in members}
 
 
-@pytest.fixture
-def placed(
-    local_sagemaker: LocalSageMaker,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> LocalSageMaker:
-    monkeypatch.setenv("STORE_KEY", configure(Path.cwd()))
-    monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
-    return local_sagemaker
-
-
 def reviews(folder: Path) -> Dataset:
     words = [
         "awful refund",
@@ -167,7 +156,7 @@ def reviews(folder: Path) -> Dataset:
 
 
 def test_a_transform_job_writes_the_table_that_the_model_itself_writes(
-    placed: LocalSageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    managed_sagemaker: LocalSageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, given = train(tmp_path / "model"), reviews(tmp_path / "reviews")
     there = call_transform(tmp_path / "there", model, given)
@@ -185,25 +174,25 @@ def test_a_transform_job_writes_the_table_that_the_model_itself_writes(
     for name in PARTS:
         assert tables[0].column(name).to_pylist() == pytest.approx(tables[1].column(name).to_pylist(), abs=1e-6)
     assert tables[0].column("rating").null_count == 750
-    placed_again(placed, tmp_path, monkeypatch, model, given)
+    placed_again(managed_sagemaker, tmp_path, monkeypatch, model, given)
 
 
 PARTS = ["confidence", "p1", "p2", "p3", "p4", "p5"]
 
 
 def placed_again(
-    placed: LocalSageMaker, folder: Path, monkeypatch: pytest.MonkeyPatch, model: Model, given: Dataset
+    managed_sagemaker: LocalSageMaker, folder: Path, monkeypatch: pytest.MonkeyPatch, model: Model, given: Dataset
 ) -> None:
     """The same work asked for again adopts the job that did it."""
     monkeypatch.setenv("INTERMODAL_SERVICE", "sagemaker")
     call_transform(folder / "again", model, given)
-    created = [call for call in placed.requests if call.operation == "CreateTransformJob"]
+    created = [call for call in managed_sagemaker.requests if call.operation == "CreateTransformJob"]
     assert [call.status for call in created] == [200, 400]
     assert len(client().list_transform_jobs()["TransformJobSummaries"]) == 1
 
 
 def test_a_transform_job_that_fails_is_told_and_the_next_attempt_has_another_name(
-    placed: LocalSageMaker, tmp_path: Path
+    managed_sagemaker: LocalSageMaker, tmp_path: Path
 ) -> None:
     model, given = train(tmp_path / "model"), reviews(tmp_path / "reviews")
     (Path(model.path) / "predictor.py").write_text("raise RuntimeError('no such luck')\n")

@@ -20,7 +20,7 @@ from intermodal.steps.tune import tune
 from intermodal.text.held_out import model_digest
 from local_sagemaker import BUCKET, OpenSageMaker, client, open_sagemaker, wait_for  # noqa: F401
 from step_calls import call_step
-from tiny_models import save_features, save_tokenizer
+from tiny_models import features_in
 
 TESTS = Path(__file__).parent.parent
 RANGES = {"regularisation": {"type": "continuous", "min": 0.01, "max": 20.0, "scale": "log"}, "min_texts": [1, 2]}
@@ -28,10 +28,7 @@ RANGES = {"regularisation": {"type": "continuous", "min": 0.01, "max": 20.0, "sc
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("tuned")
-    (folder / "checkpoint").mkdir()
-    save_tokenizer(folder / "checkpoint")
-    return save_features(folder / "features", folder / "checkpoint", rows=200)
+    return features_in(tmp_path_factory.mktemp("tuned"), rows=200)
 
 
 @pytest.fixture

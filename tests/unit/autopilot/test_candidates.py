@@ -23,7 +23,7 @@ from intermodal.errors import StepFailed, UsageError
 from intermodal.text.model_files import ModelWriter
 from intermodal.text.ngrams import tfidf
 from intermodal.text.predictor_loading import load_predictor
-from tiny_models import review, save_features, save_tokenizer
+from tiny_models import features_in, review
 
 LABELS = ("1", "2", "3", "4", "5")
 
@@ -157,9 +157,7 @@ def test_scores_agree_with_scikit_learn() -> None:
 @pytest.fixture(scope="module")
 def piloted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("piloted")
-    (folder / "checkpoint").mkdir()
-    save_tokenizer(folder / "checkpoint")
-    features = save_features(folder / "features", folder / "checkpoint", rows=200)
+    features = features_in(folder, rows=200)
     places = Places(folder / "model", folder / "board", folder / "notebooks")
     pilot_locally(
         Path(features.path), features.metadata, Wish(candidates=3, algorithms=("naive_bayes", "ordinal")), places

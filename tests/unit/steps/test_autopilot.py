@@ -16,23 +16,14 @@ from intermodal.steps.featurize import featurize
 from intermodal.steps.generate import generate
 from intermodal.steps.ingest import ingest
 from step_calls import call_step
-from tiny_models import save_features, save_tokenizer
+from tiny_models import features_in
 
 FAST = ["naive_bayes", "ordinal"]
 
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("autopilot")
-    (folder / "checkpoint").mkdir()
-    save_tokenizer(folder / "checkpoint")
-    return save_features(folder / "features", folder / "checkpoint", rows=200)
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INTERMODAL_SERVICE", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
+    return features_in(tmp_path_factory.mktemp("autopilot"), rows=200)
 
 
 def test_the_best_candidate_is_a_model_that_evaluates(features: Dataset, tmp_path: Path) -> None:

@@ -13,15 +13,12 @@ from intermodal.errors import DataRejected, UsageError
 from intermodal.steps.baseline import baseline
 from intermodal.text.predictor_loading import load_predictor
 from intermodal.text.token_rows import read_rows
-from tiny_models import save_features, save_tokenizer
+from tiny_models import features_in
 
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("baseline")
-    (folder / "checkpoint").mkdir()
-    save_tokenizer(folder / "checkpoint")
-    return save_features(folder / "features", folder / "checkpoint")
+    return features_in(tmp_path_factory.mktemp("baseline"))
 
 
 def run(features: Dataset, folder: Path, **parameters: object) -> tuple[Model, Metrics]:

@@ -14,23 +14,14 @@ from intermodal.steps.baseline import baseline
 from intermodal.steps.tune import tune
 from intermodal.text.held_out import model_digest
 from step_calls import call_step
-from tiny_models import save_features, save_tokenizer
+from tiny_models import features_in
 
 RANGES = {"regularisation": [0.01, 2.0], "min_texts": {"type": "integer", "min": 1, "max": 2}}
 
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("tune")
-    (folder / "checkpoint").mkdir()
-    save_tokenizer(folder / "checkpoint")
-    return save_features(folder / "features", folder / "checkpoint", rows=100)
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INTERMODAL_SERVICE", "MLFLOW_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
+    return features_in(tmp_path_factory.mktemp("tune"), rows=100)
 
 
 def test_the_model_is_what_the_training_step_alone_makes(features: Dataset, tmp_path: Path) -> None:
