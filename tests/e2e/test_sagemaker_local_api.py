@@ -1,7 +1,5 @@
 """The local SageMaker as an API: refusals, lists, tags, logs, faults, moto behind, another S3, kill -9."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
-
 from __future__ import annotations
 
 import json
@@ -20,15 +18,13 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from launching import start
-from local_sagemaker import (  # noqa: F401  fixtures
+from local_sagemaker import (
     BUCKET,
     OpenSageMaker,
     client,
     ended,
     lines,
-    local_sagemaker,
     namespaces_work,
-    open_sagemaker,
     point_at,
     processing_request,
     training_request,

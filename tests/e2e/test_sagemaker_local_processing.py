@@ -1,7 +1,5 @@
 """Processing jobs of the local SageMaker: inputs, outputs, several hosts, messages, stops."""
 
-# ruff: noqa: F811  a fixture that is imported and its argument have one name
-
 from __future__ import annotations
 
 import json
@@ -10,15 +8,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_sagemaker import (  # noqa: F401  fixtures
+from local_sagemaker import (
     BUCKET,
     OpenSageMaker,
     client,
     ended,
     keys,
     lines,
-    local_sagemaker,
-    open_sagemaker,
     processing_input,
     processing_request,
     put,

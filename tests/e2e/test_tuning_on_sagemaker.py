@@ -18,7 +18,7 @@ from intermodal.steps.baseline import baseline
 from intermodal.steps.evaluate import evaluate
 from intermodal.steps.tune import tune
 from intermodal.text.held_out import model_digest
-from local_sagemaker import BUCKET, OpenSageMaker, client, open_sagemaker, wait_for  # noqa: F401
+from local_sagemaker import BUCKET, OpenSageMaker, client, wait_for
 from step_calls import call_step
 from tiny_models import features_in
 
@@ -33,7 +33,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture
 def on_sagemaker(
-    open_sagemaker: OpenSageMaker,  # noqa: F811
+    open_sagemaker: OpenSageMaker,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> LocalSageMaker:

@@ -12,19 +12,7 @@ from botocore.exceptions import ClientError
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from intermodal.tuning.search import Earlier, Search
-from local_sagemaker import (  # noqa: F401
-    BUCKET,
-    IMAGE,
-    ROLE,
-    add_program,
-    client,
-    image_folder,
-    local_sagemaker,
-    open_sagemaker,
-    put,
-    read,
-    wait_for,
-)
+from local_sagemaker import BUCKET, IMAGE, ROLE, add_program, client, image_folder, put, read, wait_for
 from tiny_models import review
 
 # Prints a curve of its score, best at x = 0; fails or waits when it is told to.
@@ -44,7 +32,7 @@ json.dump(given, open(f"{root}/model/given.json", "w"))
 
 
 @pytest.fixture
-def tuner(local_sagemaker: LocalSageMaker) -> LocalSageMaker:  # noqa: F811
+def tuner(local_sagemaker: LocalSageMaker) -> LocalSageMaker:
     add_program(image_folder(local_sagemaker), "train", TRAIN)
     return local_sagemaker
 
@@ -276,7 +264,7 @@ def automl_ended(name: str) -> dict[str, Any]:
     return dict(wait_for(look, name))
 
 
-def test_an_automl_job_tries_candidates_and_leaves_models_and_notebooks(local_sagemaker: LocalSageMaker) -> None:  # noqa: F811
+def test_an_automl_job_tries_candidates_and_leaves_models_and_notebooks(local_sagemaker: LocalSageMaker) -> None:
     client().create_auto_ml_job_v2(**automl_request("one", put("rows/rows.csv", rows(150))))
     told = automl_ended("one")
     assert (told["AutoMLJobStatus"], told["AutoMLJobSecondaryStatus"]) == ("Completed", "Completed"), told
@@ -295,7 +283,7 @@ def test_an_automl_job_tries_candidates_and_leaves_models_and_notebooks(local_sa
         assert any("TEXT, LABEL = 'body', 'stars'" in "".join(cell["source"]) for cell in notebook["cells"])
 
 
-def test_an_automl_job_over_rows_that_cannot_be_used_fails_with_the_reason(local_sagemaker: LocalSageMaker) -> None:  # noqa: F811
+def test_an_automl_job_over_rows_that_cannot_be_used_fails_with_the_reason(local_sagemaker: LocalSageMaker) -> None:
     client().create_auto_ml_job_v2(
         **automl_request("one", put("rows/rows.csv", "other,body\n1,some words that are long\n"))
     )
@@ -304,7 +292,7 @@ def test_an_automl_job_over_rows_that_cannot_be_used_fails_with_the_reason(local
     assert "a column is missing" in told["FailureReason"]
 
 
-def test_an_automl_job_is_stopped(local_sagemaker: LocalSageMaker) -> None:  # noqa: F811
+def test_an_automl_job_is_stopped(local_sagemaker: LocalSageMaker) -> None:
     request = automl_request("one", put("rows/rows.csv", rows(2000)))
     request["AutoMLProblemTypeConfig"]["TabularJobConfig"]["CompletionCriteria"]["MaxCandidates"] = 200
     client().create_auto_ml_job_v2(**request)
@@ -332,6 +320,6 @@ def test_an_automl_job_is_stopped(local_sagemaker: LocalSageMaker) -> None:  # n
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_run_here_is_refused(problem: dict[str, Any], why: str, local_sagemaker: LocalSageMaker) -> None:  # noqa: F811
+def test_what_does_not_run_here_is_refused(problem: dict[str, Any], why: str, local_sagemaker: LocalSageMaker) -> None:
     with pytest.raises(ClientError, match=why):
         client().create_auto_ml_job_v2(**automl_request("one", "s3://bucket/rows.csv", **problem))
