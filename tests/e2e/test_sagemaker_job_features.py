@@ -109,6 +109,7 @@ def test_machines_share_by_key_and_what_was_set_reaches_the_service(sagemaker: L
         assert (tags["team"], tags["intermodal:run"]) == ("reviews", record["run_id"])
     _check_watching(learnt, marks)
     _check_model(learnt, record)
+    _check_keys(learnt, record)
     here = run("featured", "-p", f"marks={tmp_path}", INTERMODAL_HOME=str(tmp_path / "local"))
     assert here.code == 0, here.err
     local, made = local_digests(tmp_path / "local"), digests(record)
@@ -142,6 +143,18 @@ def _check_model(told: dict[str, Any], record: dict[str, Any]) -> None:
     uri = task["artifacts"]["model"]["uri"]
     assert inside == {name: read(f"{uri}/{name}") for name in ("sum.txt", "manifest.json")}
     assert inside["sum.txt"] == b"780\n"
+
+
+def _check_keys(told: dict[str, Any], record: dict[str, Any]) -> None:
+    """What jobs wrote is encrypted by the key: artifacts, and what SageMaker itself brought to S3."""
+    archive = told["ModelArtifacts"]["S3ModelArtifacts"]
+    artifacts = [item["uri"] for task in record["tasks"] for item in task["artifacts"].values()]
+    found = [f"{uri}/{name}".rstrip("/") for uri in artifacts for name in under(f"{uri}/") or [""]]
+    assert len(found) > len(artifacts)
+    for uri in (archive, *found):
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        head = client("s3").head_object(Bucket=bucket, Key=key)
+        assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "alias/outputs"), uri
 
 
 def _described(name: str) -> dict[str, Any]:

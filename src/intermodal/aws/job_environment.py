@@ -18,6 +18,7 @@ JOB_VARIABLE = "INTERMODAL_JOB"
 ISOLATED_VARIABLE = "INTERMODAL_ISOLATED"
 PROCESSES_VARIABLE = "INTERMODAL_PROCESSES"
 SHARDED_VARIABLE = "INTERMODAL_SHARDED"
+STORE_KEY_VARIABLE = "INTERMODAL_STORE_KMS_KEY"  # by which the artifact store encrypts what it writes
 _VALUE_LIMITS = {PROCESSING: 256}
 _OTHER_LIMIT = 512
 _MOST = 100
@@ -56,6 +57,7 @@ def job_environment(plan: TaskPlan, mark: JobMark) -> dict[str, str]:
         "AWS_DEFAULT_REGION": plan.place.region,
         **({ISOLATED_VARIABLE: "1"} if plan.job.network_isolation else {}),
         **({SHARDED_VARIABLE: sharded} if sharded else {}),
+        **({STORE_KEY_VARIABLE: plan.job.output_kms_key} if plan.job.output_kms_key else {}),
         **({PROCESSES_VARIABLE: str(plan.job.processes)} if plan.job.processes else {}),
     }
     given = plan.job.env

@@ -8,6 +8,7 @@ from typing import Any
 
 from intermodal.aws.actions import NOUNS, noun_of
 from intermodal.aws.client import partition_of
+from intermodal.aws.job_environment import STORE_KEY_VARIABLE
 from intermodal.aws.names import job_name
 from intermodal.aws.request import Place, Request
 from intermodal.core.nested import members
@@ -22,7 +23,7 @@ _NAMED_BY = {
     "Pipeline": (("Pipeline", ""), ("Pipeline", "/*")),
 }
 _NAME_OF = {"ModelPackage": "ModelPackageGroup"}  # a version has no name of its own
-_KEY_MEMBERS = {"VolumeKmsKeyId": "volume", "KmsKeyId": "data", "KmsKey": "data"}
+_KEY_MEMBERS = {"VolumeKmsKeyId": "volume", "KmsKeyId": "data", "KmsKey": "data", STORE_KEY_VARIABLE: "data"}
 
 
 def arn(place: Place, service: str, rest: str) -> str:

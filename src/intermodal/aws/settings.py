@@ -49,7 +49,7 @@ class JobSettings:
         network_isolation: Whether the container has no network at all.
         encrypt_traffic: Whether instances encrypt what they tell one another.
         volume_kms_key: Key of the instances' volumes.
-        output_kms_key: Key of what the job writes.
+        output_kms_key: Key of what the job writes to S3, artifacts and the archive of the model alike.
         spot: Whether spare capacity is used, which may be taken away.
         max_wait: Seconds that a job on spare capacity may take with waiting; max_runtime and an hour by default.
         warm_pool: Seconds for which instances are kept for the next training job.

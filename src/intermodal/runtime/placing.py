@@ -159,7 +159,7 @@ def work_of(label: str, spec: StepSpec, record: RunRecord, settings: Settings) -
     Raises:
         UsageError: `[sagemaker]` is wrong, or the script that it names is not there.
     """
-    if place_of(label, spec, record) != SECTION:
+    if place_of(label, spec, record) != SECTION or spec.needs.job == "managed":
         return ""
     return script_mark(sagemaker_settings(settings).job_of(spec.name))
 

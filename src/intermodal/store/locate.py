@@ -12,11 +12,12 @@ from intermodal.store.base import Store
 
 
 @lru_cache(maxsize=16)
-def open_store(root: str) -> Store:
+def open_store(root: str, key: str = "") -> Store:
     """The store with this root.
 
     Args:
         root: An absolute path, file:// or s3:// URI.
+        key: KMS key by which a store on S3 encrypts what it writes, see `S3Store`.
 
     Raises:
         UsageError: Another scheme.
@@ -24,7 +25,7 @@ def open_store(root: str) -> Store:
     if root.startswith("s3://"):
         from intermodal.store.s3 import S3Store
 
-        return S3Store(root)
+        return S3Store(root, key)
     path = root.removeprefix("file://")
     if "://" in path:
         raise UsageError("unknown kind of store", seen=root, expected="a directory, or s3://bucket/prefix")

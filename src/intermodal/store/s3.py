@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from intermodal.aws.job_environment import STORE_KEY_VARIABLE
 from intermodal.errors import StoreFailed, UsageError
 from intermodal.store.base import Store
 
@@ -32,10 +33,14 @@ class S3Store(Store):
 
     Args:
         root: s3://bucket or s3://bucket/prefix.
+        key: KMS key by which everything written is encrypted; that of INTERMODAL_STORE_KMS_KEY by default, else
+            the bucket's own way.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, key: str = "") -> None:
         self.root = root.rstrip("/")
+        key = key or os.environ.get(STORE_KEY_VARIABLE, "")
+        self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
         self._bucket, _, self._prefix = self.root.removeprefix("s3://").partition("/")
 
     @property
@@ -55,10 +60,10 @@ class S3Store(Store):
 
     def write(self, key: str, content: bytes, *, only_if_absent: bool = False) -> bool:
         """See `Store.write`."""
-        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
+        how = {**self._encryption, **({"IfNoneMatch": "*"} if only_if_absent else {})}
         with self._clear_errors("write", key):
             try:
-                self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=content, **condition)
+                self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=content, **how)
             except self._client.exceptions.ClientError as error:
                 if only_if_absent and _code(error) in _TAKEN:
                     return False
@@ -69,8 +74,9 @@ class S3Store(Store):
         """See `Store.publish`; `last` is uploaded when every other file has been acknowledged."""
         names = sorted(item.relative_to(staged).as_posix() for item in staged.rglob("*") if item.is_file())
         for name in [item for item in names if item != last] + [last]:
+            key = self._key(f"{prefix}/{name}")
             with self._clear_errors("publish", f"{prefix}/{name}"):
-                self._client.upload_file(str(staged / name), self._bucket, self._key(f"{prefix}/{name}"))
+                self._client.upload_file(str(staged / name), self._bucket, key, ExtraArgs=self._encryption)
 
     def fetch(self, prefix: str, names: list[str], target: Path) -> Path:
         """See `Store.fetch`."""

@@ -187,12 +187,12 @@ import intermodal.store.local as local
 store, staged, writes = open_store(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if store.root.startswith("s3://"):
     upload = store._client.upload_file
-    def counted(*given):
+    def counted(*given, **how):
         global writes
         if writes == 0:
             os.kill(os.getpid(), 9)
         writes -= 1
-        return upload(*given)
+        return upload(*given, **how)
     store._client.upload_file = counted
 else:
     local._sync_tree = lambda root: os.kill(os.getpid(), 9)

@@ -64,7 +64,7 @@ def collect(ended: Ended, home: Path) -> Outcome:
     """
     folder = home / "tmp" / attempt_name()
     folder.mkdir(parents=True)
-    store = open_store(ended.plan.place.store)
+    store = open_store(ended.plan.place.store, ended.plan.job.output_kms_key)
     try:
         brought = _brought(store, ended, folder)
         told = Outcome.load(brought / "outcome.json")

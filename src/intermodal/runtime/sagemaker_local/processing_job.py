@@ -147,12 +147,12 @@ class ProcessingJob(Job):
         message = next((text for prefix in prefixes.values() if (text := prefix.read("/opt/ml/output/message"))), "")
         with self.changing() as record:
             record.facts["ExitMessage"] = message
-        s3 = self.service.client("s3")
+        s3, key = self.service.client("s3"), self.request.get("ProcessingOutputConfig", {}).get("KmsKeyId", "")
         for output in self._outputs():
             target = output["S3Output"]
             for prefix in prefixes.values():
                 if target["S3UploadMode"] == "EndOfJob":
-                    upload_folder(s3, prefix.at(target["LocalPath"]), target["S3Uri"])
+                    upload_folder(s3, prefix.at(target["LocalPath"]), target["S3Uri"], key=key)
         if ending.why:
             self.finish("Stopped", "MaxRuntimeExceeded: the job ran too long" if ending.why == LIMIT else "")
         elif ending.failed:

@@ -258,15 +258,16 @@ class TrainingJob(Job):
         prefixes = [Prefix(path) for path in sorted(hosts.iterdir())]
         packed = config.get("CompressionType", "GZIP") != "NONE"
         uri = f"{target}/model.tar.gz" if packed else f"{target}/model/"
-        _upload(s3, [prefix.at("/opt/ml/model") for prefix in prefixes], uri, self.folder / "model")
+        key = config.get("KmsKeyId", "")
+        _upload(s3, [prefix.at("/opt/ml/model") for prefix in prefixes], uri, self.folder / "model", key)
         extra = [prefix.at("/opt/ml/output/data") for prefix in prefixes]
         if any(any(folder.iterdir()) for folder in extra):
-            _upload(s3, extra, f"{target}/output.tar.gz" if packed else f"{target}/data/", self.folder / "data")
+            _upload(s3, extra, f"{target}/output.tar.gz" if packed else f"{target}/data/", self.folder / "data", key)
         with self.changing() as record:
             record.facts["ModelArtifacts"] = {"S3ModelArtifacts": uri}
 
 
-def _upload(s3: Any, folders: list[Path], uri: str, scratch: Path) -> None:
+def _upload(s3: Any, folders: list[Path], uri: str, scratch: Path, key: str) -> None:
     """Upload folders of several hosts as one; where names clash, the first host's file counts."""
     folder = folders[0]
     if len(folders) > 1:
@@ -275,6 +276,6 @@ def _upload(s3: Any, folders: list[Path], uri: str, scratch: Path) -> None:
             shutil.copytree(item, scratch, dirs_exist_ok=True)
         folder = scratch
     if uri.endswith("/"):
-        upload_folder(s3, folder, uri)
+        upload_folder(s3, folder, uri, key=key)
     else:
-        upload_tar(s3, folder, uri)
+        upload_tar(s3, folder, uri, key)

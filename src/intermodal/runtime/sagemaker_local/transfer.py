@@ -92,7 +92,16 @@ def download_object(s3: Any, bucket: str, key: str, path: Path) -> None:
         raise _no_download(f"s3://{bucket}/{key}", error.response["Error"]) from error
 
 
-def upload_folder(s3: Any, folder: Path, uri: str, only: Iterable[Path] | None = None) -> int:
+def encryption(key: str) -> dict[str, str]:
+    """How S3 is told to encrypt what is uploaded.
+
+    Args:
+        key: A request's KmsKeyId; empty for the bucket's own way.
+    """
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+
+
+def upload_folder(s3: Any, folder: Path, uri: str, only: Iterable[Path] | None = None, key: str = "") -> int:
     """Upload the files of a folder below a prefix.
 
     Args:
@@ -100,6 +109,7 @@ def upload_folder(s3: Any, folder: Path, uri: str, only: Iterable[Path] | None =
         folder: The folder; a missing one is empty.
         uri: s3://bucket/prefix.
         only: Which files; all by default.
+        key: KMS key by which S3 encrypts them.
 
     Returns:
         How many.
@@ -107,22 +117,22 @@ def upload_folder(s3: Any, folder: Path, uri: str, only: Iterable[Path] | None =
     bucket, prefix = split_uri(uri.rstrip("/"))
     count = 0
     for path in sorted(files_below(folder) if only is None else only):
-        key = posixpath.join(prefix, path.relative_to(folder).as_posix())
+        name = posixpath.join(prefix, path.relative_to(folder).as_posix())
         with suppress(FileNotFoundError):  # renamed or removed while we looked
-            s3.upload_file(str(path), bucket, key)
+            s3.upload_file(str(path), bucket, name, ExtraArgs=encryption(key))
             count += 1
     return count
 
 
-def upload_tar(s3: Any, folder: Path, uri: str) -> None:
-    """Upload a folder's content as one .tar.gz, its members named relative to the folder."""
-    bucket, key = split_uri(uri)
+def upload_tar(s3: Any, folder: Path, uri: str, key: str = "") -> None:
+    """Upload a folder's content as one .tar.gz, its members named relative to the folder; encrypted as above."""
+    bucket, name = split_uri(uri)
     with tempfile.TemporaryFile() as stream:
         with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
                 archive.add(path, path.name)
         stream.seek(0)
-        s3.upload_fileobj(stream, bucket, key)
+        s3.upload_fileobj(stream, bucket, name, ExtraArgs=encryption(key))
 
 
 def download_tar(s3: Any, uri: str, folder: Path) -> None:
