@@ -12,7 +12,7 @@ from intermodal.aws.endpoint_removal import delete_endpoint
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from launching import PATIENCE, TESTS, intermodal, start
 from local_sagemaker import client, wait_for
-from sagemaker_runs import digests, records
+from sagemaker_runs import digests, jobs, records
 
 PIPELINE = str(TESTS / "hosting_pipelines.py") + ":hosting"
 MANAGED = ("deploy", "package_model", "transform")
@@ -75,7 +75,9 @@ def test_placed_steps_are_done_by_their_services_once_and_again_when_gone(
 def test_every_step_of_the_pipeline_runs_on_sagemaker(sagemaker: LocalSageMaker):
     record = run("--on", "sagemaker")
     assert set(states(record).values()) == {"SUCCEEDED"}
-    assert created(sagemaker)["CreateTransformJob"] == 1
+    assert [name.rpartition("-")[0] for name in jobs()] == ["hosting-tiny-model"]
+    made = created(sagemaker)
+    assert {"CreateEndpoint": 1, "CreateModelPackage": 1, "CreateTransformJob": 1}.items() <= made.items()
     assert client().describe_endpoint(EndpointName="tiny")["EndpointStatus"] == "InService"
 
 
