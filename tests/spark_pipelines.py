@@ -15,4 +15,5 @@ def squaring(seed: int, marks: str = "", seconds: float = 0.0):
 def looking(rows: int = 300):
     raw = component("generate")(rows=rows, categories=["Books", "Toys"], defects={}).outputs["raw"]
     reviews = component("ingest")(raw=raw).outputs["reviews"]
+    component("explore")(reviews=reviews, top=3)
     component("explore_spark")(reviews=reviews, top=3)

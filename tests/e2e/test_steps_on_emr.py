@@ -15,7 +15,7 @@ import pytest
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from kubeflow import OpenFake
 from launching import TESTS, Answer, intermodal, start
-from local_sagemaker import client, keys, wait_for
+from local_sagemaker import client, keys, read, wait_for
 from sagemaker_runs import digests, records, until_line
 
 PIPELINES = TESTS / "spark_pipelines.py"
@@ -64,6 +64,13 @@ def record_in(home: Path) -> dict[str, Any]:
     return dict(json.loads(next((home / "runs").glob("*/run.json")).read_text()))
 
 
+def profile_of(record: dict[str, Any], name: str) -> dict[str, Any]:
+    """The profile that a task made, wherever it lies."""
+    task = next(item for item in record["tasks"] if item["name"] == name)
+    uri = f"{task['artifacts']['profile']['uri']}/profile.json"
+    return dict(json.loads(read(uri) if uri.startswith("s3://") else Path(uri).read_bytes()))
+
+
 @pytest.mark.parametrize(("where", "state"), [("emr-serverless", "SUCCESS"), ("emr-eks", "COMPLETED")])
 def test_a_placed_step_is_one_job_run_and_makes_what_it_makes_here(
     emr: LocalSageMaker, tmp_path: Path, where: str, state: str
@@ -97,9 +104,11 @@ def test_spark_counts_the_same_there_as_here(emr: LocalSageMaker, tmp_path: Path
     home = tmp_path / "here"
     here = intermodal("run", pipeline, INTERMODAL_HOME=str(home), JAVA_TOOL_OPTIONS=QUICK_JVM)
     assert here.code == 0, here.err
-    found = digests(records()[0])
-    assert found == digests(record_in(home))
-    assert ("explore-spark", "profile") in found
+    record = records()[0]
+    assert digests(record) == digests(record_in(home))
+    profiles = [profile_of(record, task) for task in ("explore-spark", "explore")]
+    assert [profile.pop("customers") > 0 for profile in profiles] == [True, True]  # explore estimates them
+    assert profiles[0] == profiles[1]
 
 
 def test_whoever_comes_after_a_killed_submitter_adopts_its_job_run(emr: LocalSageMaker, tmp_path: Path) -> None:

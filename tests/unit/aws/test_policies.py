@@ -119,6 +119,33 @@ def test_the_general_policy_and_the_trust_have_no_fault():
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 
 
+def test_emr_serverless_takes_the_role_only_where_its_jobs_are_given_it():
+    def takers(requests: list[Request]) -> list[str]:
+        return [item["Principal"]["Service"] for item in trust_policy(PLACE, requests)["Statement"]]
+
+    spark = {"applicationId": "app1", "executionRoleArn": ROLE}
+    assert takers([training()]) == ["sagemaker.amazonaws.com"]
+    assert takers([Request("emr-serverless", "StartJobRun", spark)]) == [
+        "sagemaker.amazonaws.com",
+        "emr-serverless.amazonaws.com",
+    ]
+    own = {**spark, "executionRoleArn": "arn:aws:iam::123456789012:role/spark"}
+    assert takers([Request("emr-serverless", "StartJobRun", own)]) == ["sagemaker.amazonaws.com"]
+
+
+def test_a_spark_job_may_write_its_logs_where_they_go_and_its_submitter_finds_it_by_name():
+    monitoring = {"monitoringConfiguration": {"s3MonitoringConfiguration": {"logUri": "s3://elsewhere/spark/"}}}
+    fields = {"applicationId": "app1", "executionRoleArn": ROLE, "configurationOverrides": monitoring}
+    requests = [Request("emr-serverless", "StartJobRun", fields)]
+    jobs = execution_policy(requests, PLACE).to_json()
+    assert allows(jobs, "s3:PutObject", "arn:aws:s3:::elsewhere/spark/applications/app1/stdout.gz", **OURS)
+    assert not allows(jobs, "s3:PutObject", "arn:aws:s3:::elsewhere/other", **OURS)
+    submitter = submitter_policy(requests, PLACE, "reviews").to_json()
+    application = "arn:aws:emr-serverless:eu-west-1:123456789012:/applications/app1"
+    assert allows(submitter, "emr-serverless:ListJobRuns", application)
+    assert allows(submitter, "emr-serverless:CancelJobRun", f"{application}/jobruns/1")
+
+
 class TestTables:
     """Our tables against AWS's service authorization reference, as the linter carries it."""
 
