@@ -81,7 +81,7 @@ def gather(record: RunRecord, settings: Settings) -> RunReport:
             "state": record.state,
             "started": record.started,
             "seconds": record.seconds,
-            "runtime": f"local, {record.mode}",
+            "runtime": _where(record),
             "command": command_of(record),
             "parameters": record.parameters,
             "mlflow": {**record.mlflow, "experiment": settings.experiment},
@@ -96,12 +96,20 @@ def gather(record: RunRecord, settings: Settings) -> RunReport:
 
 def command_of(record: RunRecord) -> str:
     """What to type to run the same again."""
+    place = [] if record.runtime == "local" else ["--on", record.runtime]
     if record.reference.startswith("step:"):
         words = [f"--{name}={_word(value)}" for name, value in record.arguments.items()]
-        return shlex.join(["intermodal", "step", record.reference.removeprefix("step:"), *words])
+        return shlex.join(["intermodal", "step", record.reference.removeprefix("step:"), *words, *place])
     words = [word for name, value in record.arguments.items() for word in ("-p", f"{name}={_word(value)}")]
     mode = {"in-process": ["--debug"], "container": ["--containers"]}.get(record.mode, [])
-    return shlex.join(["intermodal", "run", record.reference, *words, *mode])
+    placed = [word for name, runtime in record.placements.items() for word in ("--place", f"{name}={runtime}")]
+    return shlex.join(["intermodal", "run", record.reference, *place, *placed, *words, *(mode if not place else [])])
+
+
+def _where(record: RunRecord) -> str:
+    """Where the tasks ran: "local, subprocess", "sagemaker", "local, subprocess; train_pytorch on sagemaker"."""
+    main = f"local, {record.mode}" if record.runtime == "local" else record.runtime
+    return "; ".join([main, *(f"{name} on {runtime}" for name, runtime in record.placements.items())])
 
 
 def _word(value: Any) -> str:

@@ -41,6 +41,11 @@ def test_a_page_with_bills_tells_each_and_their_sum():
     assert "prices of 2030-01-01" in html
 
 
+def test_a_bill_for_one_job_names_it():
+    html = page({**BILL, "jobs": 1.0, "job": "reviews-ingest-5b5d4dac3016"})
+    assert "2 min 00 s of ml.m5.xlarge in 1 job reviews-ingest-5b5d4dac3016; $0.0077" in html
+
+
 def test_a_task_without_a_price_is_said_to_have_none():
     html = page(BILL, BARE)
     assert "without 1 of 2 tasks that have no price" in html

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from intermodal.core.config import load_settings
-from intermodal.runtime.record import find_record
+from intermodal.runtime.record import RunRecord, find_record
 from intermodal.runtime.report import command_of, gather
 from launching import TESTS, intermodal
 
@@ -27,6 +28,16 @@ def test_the_page_holds_tasks_artifacts_lineage_and_the_command(home: Path) -> N
     assert json.loads((settings.runs / record.run_id / "report.json").read_text())["run_id"] == record.run_id
     page = (settings.runs / record.run_id / "report.html").read_text()
     assert page.count("<svg") >= 1
+
+
+def test_the_page_says_where_the_tasks_ran_and_the_command_goes_there_again(home: Path) -> None:
+    settings, ran = load_settings(), RunRecord("r-1", "p", "p.py", {"n": 4}, {}, mode="jobs", runtime="sagemaker")
+    assert gather(ran, settings).runtime == "sagemaker"
+    assert command_of(ran) == "intermodal run p.py --on sagemaker -p n=4"
+    mixed = replace(ran, mode="subprocess", runtime="local", placements={"train": "sagemaker"})
+    assert gather(mixed, settings).runtime == "local, subprocess; train on sagemaker"
+    assert command_of(mixed) == "intermodal run p.py --place train=sagemaker -p n=4"
+    assert command_of(replace(ran, reference="step:tune")) == "intermodal step tune --n=4 --on sagemaker"
 
 
 def test_a_page_that_cannot_be_drawn_is_a_warning_not_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

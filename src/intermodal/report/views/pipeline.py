@@ -137,7 +137,8 @@ def _bill(bill: Mapping[str, Any]) -> str:
         return ""
     jobs, seconds = int(bill.get("jobs", 1)), wording.seconds(float(bill.get("billed_seconds", 0.0)))
     saved = float(bill.get("saved_seconds", 0.0))
-    words = [f"{seconds} of {bill.get('instance_type', 'an instance')} in {jobs} job{'' if jobs == 1 else 's'}"]
+    name = f" {bill['job']}" if jobs == 1 and bill.get("job") else ""
+    words = [f"{seconds} of {bill.get('instance_type', 'an instance')} in {jobs} job{'' if jobs == 1 else 's'}{name}"]
     if paid_by := bill.get("paid_by"):
         return f"{words[0]}; paid by {paid_by}, which started the work: nothing was charged this time"
     words += [f"{wording.dollars(bill['cost_usd'])}" if "cost_usd" in bill else "no price is known"]
