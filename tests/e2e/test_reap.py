@@ -12,10 +12,11 @@ import pytest
 
 from intermodal.aws.tags import own_tags, tag_list
 from intermodal.cli.main import main
+from intermodal.core.attempt import machine_mark
 from intermodal.core.config import load_settings
 from intermodal.runtime.record import RunRecord
 from intermodal.store.ownership import StoredOwnership
-from local_sagemaker import BUCKET, client, processing_request, training_request, until
+from local_sagemaker import BUCKET, client, processing_request, put, training_request, until
 
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)"
 
@@ -116,6 +117,16 @@ def test_a_job_that_a_living_run_has_adopted_is_its_own(account, capfd):
     assert reaped(capfd)["adopted"][0] == "stopped"
 
 
+def test_a_job_of_a_step_on_its_own_is_stopped_when_its_process_is_gone(account, capfd):
+    for name, process in (("of-dead", dead_process()), ("of-live", os.getpid())):
+        job(name, kind="processing")
+        owner = {"run": "", "machine": machine_mark(), "process": process}
+        put(f"intermodal/jobs/{name}/owner.json", json.dumps(owner))
+    found = reaped(capfd)
+    assert found["of-dead"] == ("stopped", "its process is gone")
+    assert found["of-live"] == ("left", "its process goes on, or is of another machine")
+
+
 def test_an_age_stops_jobs_of_others_but_none_of_a_run_that_goes_on(account, capfd):
     RunRecord("p-live", "p", "p.py", {}, {}, process=os.getpid()).save(load_settings().runs)
     job("of-live", "p-live", kind="processing")
@@ -126,14 +137,43 @@ def test_an_age_stops_jobs_of_others_but_none_of_a_run_that_goes_on(account, cap
     assert found["of-other"] == ("stopped", "it is older than asked")
 
 
-def test_children_of_a_tuning_job_are_left_to_it(account, capfd, monkeypatch):
-    from intermodal.aws import leftovers
+def a_tuning_job(name: str, tags: list[dict[str, str]]) -> None:
+    """Ask for a tuning whose one training job sleeps."""
+    ranges = {"ContinuousParameterRanges": [{"Name": "x", "MinValue": "-1", "MaxValue": "1"}]}
+    client().create_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=name,
+        HyperParameterTuningJobConfig={
+            "Strategy": "Random",
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "score"},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1},
+            "ParameterRanges": ranges,
+        },
+        TrainingJobDefinition={
+            "AlgorithmSpecification": {
+                "TrainingImage": IMAGE,
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [{"Name": "score", "Regex": "score=([0-9.]+)"}],
+            },
+            "RoleArn": ROLE,
+            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/tuned"},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        },
+        Tags=tags,
+    )
 
+
+def test_children_of_a_tuning_job_are_left_to_it(account, capfd):
+    add_program(image_folder(account), "train", SLEEP)
     record("p-dead")
-    job("child", "p-dead", kind="processing")
-    arn = "arn:aws:sagemaker:us-east-1:123456789012:automl-job/parent"
-    monkeypatch.setattr(leftovers, "find_job", lambda *_: {"AutoMLJobArn": arn})
-    assert reaped(capfd) == {}
+    tags = tag_list(own_tags(run_id="p-dead", pipeline="p"))
+    a_tuning_job("parent", tags)
+    (child,) = wait_for(
+        lambda: client().list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"], "no training job"
+    )
+    assert client().list_tags(ResourceArn=child["TrainingJobArn"])["Tags"] == tags  # by these it were a leftover
+    assert reaped(capfd) == {"parent": ("stopped", "its run's process is gone")}
+    until(child["TrainingJobName"], lambda told: told["TrainingJobStatus"] == "Stopped")
 
 
 def test_endpoints_of_dead_runs_go_with_all_that_is_theirs_and_those_of_good_runs_stay(account, capfd):

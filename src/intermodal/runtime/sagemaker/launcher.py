@@ -237,6 +237,9 @@ class Jobs(Launcher):
         """Say where the task runs, in its record and in its log."""
         page = job.kind.address(job.name, self.place.region)
         what = "submitted" if created else "adopted: it was running, or had ended, when we came"
+        if not job.ours and job.kind.status(job.description or {}) == IN_PROGRESS:
+            whose = self._patiently(partial(job.ownership.other, job.name))
+            what += f"; it belongs to {whose}, and goes on when this run is stopped"
         launch.placed({"service": self.service, "kind": job.kind.name, "name": job.name, "url": page})
         with launch.task.context.log.open("a") as log:
             log.write(f"{self.service}: {job.kind.name.lower()} job {job.name} {what}\n")
