@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from documents import Reader, read_document
+from documents import Command, Reader
+from service_pages import ROOT, newcomer, parts_here
 
-ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Reader:
-    """Somebody beside the checkout's pipelines, with the program on the path and no settings of their own."""
-    (tmp_path / "pipelines").symlink_to(ROOT / "pipelines")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("INTERMODAL_", "MLFLOW_"))}
-    kept.pop("PYTHONPATH", None)
-    return Reader(tmp_path, {**kept, "PATH": f"{Path(sys.executable).parent}:{kept['PATH']}"})
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """Somebody beside the checkout's pipelines, with the installed program on the path and no settings of their own."""
+    with newcomer(tmp_path) as somebody:
+        somebody.environment.pop("PYTHONPATH", None)
+        yield somebody
 
 
-def test_every_command_does_what_the_readme_says_and_the_model_answers(reader: Reader) -> None:
-    parts = read_document(ROOT / "README.md")
-    assert len(parts) >= 5
+def test_every_command_does_what_the_readme_says_and_the_model_answers(reader: Reader, tmp_path: Path) -> None:
+    parts = [part for part in parts_here(README, tmp_path) if not _installs(part)]
+    assert len(parts) >= 9
     for part in parts:
         reader.follow(part)
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert code is not None
     command = [sys.executable, "-c", code[1]]
     done = subprocess.run(
@@ -39,6 +39,11 @@ def test_every_command_does_what_the_readme_says_and_the_model_answers(reader: R
     assert "rating" in done.stdout
 
 
+def _installs(part: object) -> bool:
+    """Whether a command changes this environment, which has everything already."""
+    return isinstance(part, Command) and part.text.startswith("pip install ")
+
+
 def test_every_link_of_the_readme_leads_somewhere() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    links = re.findall(r"\]\(([^)#]+)\)", README.read_text())
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []

@@ -22,3 +22,14 @@ def test_sagemaker_pipelines(tmp_path: Path) -> None:
 
 def test_sagemaker_endpoints(tmp_path: Path) -> None:
     follow(PAGES / "sagemaker-endpoints.md", tmp_path)
+
+
+def test_tuning_and_autopilot(tmp_path: Path) -> None:
+    work = follow(PAGES / "tuning-and-autopilot.md", tmp_path)
+    logs = [path.read_text() for path in work.glob(".intermodal/runs/automl-*/tasks/*/log.txt")]
+    for service in ("AutoML", "HyperParameterTuning"):
+        assert sum(f"{service} job automl-" in log for log in logs) == 1
+
+
+def test_steps_as_sagemaker_jobs(tmp_path: Path) -> None:
+    follow(PAGES / "sagemaker.md", tmp_path)
