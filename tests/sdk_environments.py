@@ -12,6 +12,8 @@ from pathlib import Path
 import filelock
 import pytest
 
+from local_sagemaker import add_program
+
 TESTS = Path(__file__).resolve().parent
 CACHE = Path.home() / ".cache" / "intermodal-tests"
 _INSTALLS = 1500  # seconds after which installing counts as hung
@@ -33,6 +35,19 @@ def sdk_environment(name: str) -> Path:
         if not (place / "complete").exists():
             _install(place, requirements)
     return place
+
+
+def toolkit_image(folder: Path, toolkit: Path) -> Path:
+    """A folder that stands for an image whose `train` is the program of AWS's training toolkit.
+
+    Args:
+        folder: The folder; made.
+        toolkit: An environment with the toolkit.
+    """
+    (folder / "bin").mkdir(parents=True)
+    for name in ("train", "python", "python3"):
+        add_program(folder, name, f'export PATH="{toolkit}/bin:$PATH"; exec "{toolkit}/bin/{name}" "$@"', shell="sh")
+    return folder
 
 
 def _install(place: Path, requirements: Path) -> None:

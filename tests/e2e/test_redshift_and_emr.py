@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from intermodal.aws.settings import sagemaker_settings
 from intermodal.core.config import load_settings
 from intermodal.errors import RuntimeFailed, StepFailed, UsageError
 from intermodal.steps.query_redshift import query_redshift
-from local_sagemaker import BUCKET, keys, put, wait_for
+from local_sagemaker import BUCKET, client, keys, put, wait_for
 
 CONFIG = """
 [redshift]
@@ -110,18 +113,25 @@ def test_a_statement_that_fails_is_told_in_its_own_words(redshift: Redshift) -> 
     assert "nowhere" in caught.value.seen
 
 
-def test_told_to_stop_the_statement_is_cancelled_once(
-    redshift: Redshift, aws: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(identifier: str) -> Any:
-        raise KeyboardInterrupt
+def test_told_to_stop_the_statement_is_cancelled_once(redshift: Redshift, aws: Any) -> None:
+    def asked() -> list[str]:
+        return [seen.operation for seen in aws.requests]
 
-    monkeypatch.setattr(redshift, "_wait", interrupted)
+    def interrupt() -> None:
+        seen = asked().count("DescribeStatement")
+        wait_for(lambda: asked().count("DescribeStatement") > seen, "nobody follows the statement")
+        os.kill(os.getpid(), signal.SIGINT)
+
     numbers = "generate_series(1, 1000000)"
     endless = f"SELECT count(*) FROM {numbers} a(x), {numbers} b(y) WHERE x * y % 7 = 1"
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         redshift.run(Sql(endless), "a")
-    assert [seen.operation for seen in aws.requests].count("CancelStatement") == 1
+    thread.join()
+    assert asked().count("CancelStatement") == 1
+    (ended,) = client("redshift-data").list_statements(Status="ABORTED")["Statements"]
+    assert ended["QueryString"] == endless
 
 
 def test_the_step_writes_what_redshift_answers_and_glue_tables_can_be_asked(redshift: Redshift, tmp_path: Path) -> None:

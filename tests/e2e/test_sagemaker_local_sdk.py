@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local_sagemaker import BUCKET, IMAGE, ROLE, OpenSageMaker, add_program, client, image_folder, lines, put, read
-from sdk_environments import run_client, sdk_environment
+from sdk_environments import run_client, sdk_environment, toolkit_image
 
 _TRAIN = """
 import json
@@ -137,7 +137,7 @@ def test_estimator_and_script_processor_of_the_sdk_v2(local_sagemaker: Any, tmp_
 
 def test_script_mode_of_the_sdk_v2_through_awss_training_toolkit(open_sagemaker: OpenSageMaker, tmp_path: Path) -> None:
     environment, toolkit = sdk_environment("sagemaker-v2"), sdk_environment("sagemaker-training")
-    local = open_sagemaker(images={IMAGE: _toolkit_image(tmp_path / "image", toolkit)})
+    local = open_sagemaker(images={IMAGE: toolkit_image(tmp_path / "image", toolkit)})
     if local.service.executor.name == "processes":
         pytest.skip("the toolkit wants its own /opt/ml")
     put("in/a.txt", "hello")
@@ -145,14 +145,6 @@ def test_script_mode_of_the_sdk_v2_through_awss_training_toolkit(open_sagemaker:
     assert _model(_told(output, "MODEL")) == {"weights": b"7"}
     printed = lines(_told(output, "JOB"))
     assert "SCRIPT imported 2 ['a.txt']" in printed, printed[-20:]
-
-
-def _toolkit_image(folder: Path, toolkit: Path) -> Path:
-    """An image whose `train` is the toolkit's own program."""
-    (folder / "bin").mkdir(parents=True)
-    for name in ("train", "python", "python3"):
-        add_program(folder, name, f'export PATH="{toolkit}/bin:$PATH"; exec "{toolkit}/bin/{name}" "$@"', shell="sh")
-    return folder
 
 
 def test_model_trainer_of_the_sdk_v3(local_sagemaker: Any, tmp_path: Path) -> None:

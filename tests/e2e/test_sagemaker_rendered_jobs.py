@@ -18,25 +18,12 @@ from intermodal.core.registry import load_spec
 from intermodal.runtime.keys import complete_parameters
 from intermodal.runtime.sagemaker.render import RenderedJob, render_job
 from intermodal.store.locate import open_store
-from local_sagemaker import BUCKET, IMAGE, PATIENCE, ROLE, add_program, client, image_folder, put, read
+from local_sagemaker import BUCKET, IMAGE, PATIENCE, ROLE, OpenSageMaker, client, put, read
 from sagemaker_plans import a_plan, a_spec
+from sdk_environments import sdk_environment, toolkit_image
 
 STORE = f"s3://{BUCKET}/intermodal"
 PLACE = Place("123456789012", "us-east-1", ROLE, STORE)
-# What AWS's training toolkit does with a job, in few words.
-TOOLKIT = """
-import json, os, subprocess, sys, tarfile
-import boto3
-told = json.load(open("/opt/ml/input/config/hyperparameters.json"))
-given = {name: json.loads(value) for name, value in told.items()}
-bucket, _, key = given["sagemaker_submit_directory"].removeprefix("s3://").partition("/")
-boto3.client("s3", region_name=given["sagemaker_region"]).download_file(bucket, key, "/tmp/source.tar.gz")
-with tarfile.open("/tmp/source.tar.gz") as archive:
-    archive.extractall("/opt/ml/code", filter="data")
-own = [word for name, value in given.items() if not name.startswith("sagemaker_") for word in ("--" + name, str(value))]
-environment = {**os.environ, "SM_MODEL_DIR": "/opt/ml/model", "SM_CHANNEL_DATA": "/opt/ml/input/data/data"}
-sys.exit(subprocess.call([sys.executable, given["sagemaker_program"], *own], cwd="/opt/ml/code", env=environment))
-"""
 SCRIPT = """
 import argparse, json, os
 parser = argparse.ArgumentParser()
@@ -88,8 +75,10 @@ def test_a_processing_job_does_the_work_of_its_step():
     assert json.loads(read(f"{STORE}/jobs/{second.name}/outcome.json"))["state"] == "SUCCEEDED"
 
 
-def test_script_mode_runs_the_users_script_as_awss_toolkit_does(local_sagemaker, tmp_path: Path):
-    add_program(image_folder(local_sagemaker), "train", TOOLKIT)
+def test_script_mode_runs_the_users_script_through_awss_training_toolkit(open_sagemaker: OpenSageMaker, tmp_path: Path):
+    image = toolkit_image(tmp_path / "image", sdk_environment("sagemaker-training"))
+    if open_sagemaker(images={IMAGE: image}).service.executor.name == "processes":
+        pytest.skip("the toolkit wants its own /opt/ml, which jobs that are plain processes have not")
     source = tmp_path / "source"
     source.mkdir()
     (source / "train.py").write_text(SCRIPT)

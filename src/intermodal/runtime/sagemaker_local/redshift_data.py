@@ -90,10 +90,14 @@ def cancel_statement(service: Service, request: dict[str, Any]) -> dict[str, Any
 
 @operation("ListStatements", service="redshift-data")
 def list_statements(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """Statements, the newest first."""
-    found = []
+    """Statements, the newest first: those of a status, and whose name begins so, where that is asked."""
+    found, status = [], request.get("Status", "ALL")
     for record in service.records(_KIND).all().values():
         asked = record["request"]
+        if status not in ("ALL", record["Status"]):
+            continue
+        if not asked.get("StatementName", "").startswith(request.get("StatementName", "")):
+            continue
         told = {name: record[name] for name in ("Id", "Status", "CreatedAt", "UpdatedAt")}
         found.append({**told, "QueryString": asked["Sql"], "StatementName": asked.get("StatementName", "")})
     return page(found[::-1], request, "Statements")
