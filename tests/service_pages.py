@@ -52,18 +52,21 @@ def newcomer(folder: Path) -> Iterator[Reader]:
         stop_what_runs_in(work)
 
 
-def follow(page: Path, folder: Path) -> Path:
+def follow(page: Path, folder: Path, least: int) -> Path:
     """Follow a page from its first line to its last.
 
     Args:
         page: The page.
         folder: An empty folder of the test.
+        least: How many commands the page has at least.
 
     Returns:
         The folder in which the newcomer worked.
     """
+    parts = parts_here(page, folder)
+    assert sum(isinstance(part, Command) for part in parts) >= least
     with newcomer(folder) as reader:
-        for part in parts_here(page, folder):
+        for part in parts:
             reader.follow(part)
         return reader.folder
 
