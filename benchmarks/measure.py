@@ -9,6 +9,10 @@ Example::
     from measure import measure
     print(measure([sys.executable, "-c", "print(sum(range(10**7)))"]))
     print(measure(some_module_level_function, "an argument", 3))
+
+or, for any command::
+
+    python benchmarks/measure.py intermodal run pipelines/reviews.py
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from typing import Any
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SAMPLE_SECONDS = 0.02
 _TAIL = 4000
+_LONGEST = 86400.0  # seconds that a command typed by a person may take
 
 
 @dataclass(frozen=True)
@@ -219,8 +224,20 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _tell(command: list[str]) -> int:
+    """Run a command, print its last output and what it cost; its exit code."""
+    if not command:
+        raise SystemExit("usage: python benchmarks/measure.py COMMAND …")
+    cost = measure(command, timeout=_LONGEST)
+    peak = cost.peak_rss_bytes / 1e6
+    print(f"{cost.output}{cost.cpu_seconds:.1f} CPU seconds, {cost.wall_seconds:.1f} s, at most {peak:,.0f} MB")
+    return cost.exit_code
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--supervise":
+    if sys.argv[1:2] == ["--supervise"]:
         _supervise(sys.argv[2], float(sys.argv[3]), sys.argv[4:])
-    else:
+    elif sys.argv[1:2] == ["--call"]:
         _call(*sys.argv[2:])
+    else:
+        raise SystemExit(_tell(sys.argv[1:]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -69,6 +71,14 @@ def test_a_run_that_takes_too_long_is_killed_with_its_children() -> None:
 def test_an_environment_variable_reaches_the_process() -> None:
     cost = measure([sys.executable, "-c", "import os; print(os.environ['COLOUR'])"], env={"COLOUR": "blue"})
     assert cost.output == "blue\n"
+
+
+def test_a_command_that_a_person_types_is_told_what_it_cost() -> None:
+    file = Path(__file__).resolve().parents[3] / "benchmarks" / "measure.py"
+    words = [sys.executable, str(file), sys.executable, "-c", "print('so much'); raise SystemExit(4)"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert re.fullmatch(r"so much\n[0-9.]+ CPU seconds, [0-9.]+ s, at most [0-9,]+ MB\n", done.stdout)
 
 
 def test_a_function_inside_another_cannot_be_measured() -> None:
