@@ -21,6 +21,7 @@ if str(TESTS) not in sys.path:
 import kfp.compiler  # noqa: E402, F401
 
 from container_engine import core_image, engine, torch_image  # noqa: E402, F401
+from data_on_aws import athena, aws  # noqa: E402, F401  fixtures
 from kubeflow import kubeflow, open_kubeflow, serve_kubeflow  # noqa: E402, F401  fixtures
 from launching import STARTED, end_those_after  # noqa: E402
 from local_sagemaker import local_sagemaker, managed_sagemaker, open_sagemaker  # noqa: E402, F401  fixtures

@@ -1,45 +1,29 @@
-"""The local SageMaker as an API: refusals, lists, tags, logs, faults, moto behind, another S3, kill -9."""
+"""The local SageMaker as an API: refusals, lists, tags, logs, moto behind, another S3."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
 import threading
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from launching import start
 from local_sagemaker import (
     BUCKET,
     OpenSageMaker,
     client,
     ended,
     lines,
-    namespaces_work,
-    point_at,
     processing_request,
+    streams,
     training_request,
-    until,
     wait_for,
 )
 from seaweedfs import S3Server
-
-_FOREVER = "import time; print('up', flush=True); time.sleep(600)"
-
-
-def _post(url: str, content: Any) -> Any:
-    request = urllib.request.Request(url, data=json.dumps(content).encode(), method="POST")
-    with urllib.request.urlopen(request) as answer:
-        return json.loads(answer.read())
 
 
 def test_a_request_that_breaks_the_model_is_refused_in_awss_words(local_sagemaker: Any) -> None:
@@ -136,7 +120,7 @@ def test_logs_are_read_from_the_head_without_gap_or_repeat(local_sagemaker: Any)
     client().create_training_job(**training_request("talks", script))
     logs, seen, token = client("logs"), [], {}
     group = "/aws/sagemaker/TrainingJobs"
-    stream = wait_for(lambda: _streams(group, "talks/"))[0]
+    stream = wait_for(lambda: streams(group, "talks/"))[0]
     while True:
         done = client().describe_training_job(TrainingJobName="talks")["TrainingJobStatus"] == "Completed"
         answer = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, limit=7, **token)
@@ -150,14 +134,6 @@ def test_logs_are_read_from_the_head_without_gap_or_repeat(local_sagemaker: Any)
     assert [event["message"] for event in back["events"]] == ["line 37", "line 38", "line 39"]
     found = logs.filter_log_events(logGroupName=group, logStreamNamePrefix="talks/", filterPattern='"line 11"')
     assert [event["message"] for event in found["events"]] == ["line 11"]
-
-
-def _streams(group: str, prefix: str) -> list[str]:
-    try:
-        told = client("logs").describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)
-    except ClientError:
-        return []
-    return [item["logStreamName"] for item in told["logStreams"]]
 
 
 def test_what_nobody_here_answers_moto_does(local_sagemaker: Any) -> None:
@@ -235,41 +211,6 @@ def _one_of_many_conditional_writes_succeeds() -> None:
     assert set(codes) <= {"written", "PreconditionFailed", "ConditionalRequestConflict"}
 
 
-def test_faults_of_the_api_come_as_told_and_go(local_sagemaker: Any) -> None:
-    faults = f"{local_sagemaker.url}/_local/faults"
-    _post(
-        faults,
-        [{"fault": "throttle", "operation": "Describe*", "times": 2}, {"fault": "error", "service": "sts", "times": 1}],
-    )
-    codes = [_code(lambda: client().describe_training_job(TrainingJobName="x")) for _ in range(3)]
-    assert codes == ["ThrottlingException", "ThrottlingException", "ValidationException"]
-    assert _code(client("sts").get_caller_identity) == "InternalFailure"
-    assert client("sts").get_caller_identity()["Account"]
-    _post(faults, {"fault": "throttle", "service": "s3", "times": 1})
-    assert _code(client("s3").list_buckets) == "SlowDown"
-    _post(faults, {"fault": "limit", "operation": "CreateTrainingJob", "times": 1})
-    assert _code(lambda: client().create_training_job(**training_request("a", ""))) == "ResourceLimitExceeded"
-    _post(faults, {"fault": "expired", "access_key": "test", "skip": 1, "times": 1})
-    assert client("sts").get_caller_identity()["Account"]
-    assert _code(client("sts").get_caller_identity) in ("ExpiredToken", "ExpiredTokenException")
-    with urllib.request.urlopen(faults) as answer:
-        assert json.loads(answer.read()) == {"faults": []}
-    with pytest.raises(urllib.error.HTTPError):
-        _post(faults, {"fault": "gremlin"})
-
-
-def test_a_broken_connection_before_and_after_the_job_was_made(local_sagemaker: Any) -> None:
-    faults = f"{local_sagemaker.url}/_local/faults"
-    for which, there in (("reset-before", False), ("reset-after", True)):
-        request = processing_request(which, "print(1)")
-        _post(faults, {"fault": which, "operation": "CreateProcessingJob", "times": 1})
-        with pytest.raises(BotoCoreError):
-            client().create_processing_job(**request)
-        assert (_code(lambda: client().describe_processing_job(ProcessingJobName=which)) == "") is there  # noqa: B023
-    made = [seen for seen in local_sagemaker.requests if seen.operation == "CreateProcessingJob"]
-    assert [seen.status for seen in made] == [0, 0]
-
-
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -302,104 +243,6 @@ def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
             LocalSageMaker(options)
     with LocalSageMaker(options) as again:
         assert again.service.home == tmp_path / "home"
-
-
-def test_chance_is_the_same_for_the_same_seed() -> None:
-    from intermodal.runtime.sagemaker_local.faults import Faults
-
-    def met(seed: int) -> list[bool]:
-        faults = Faults(seed)
-        faults.add({"fault": "throttle", "rate": 0.3})
-        return [faults.of_call("sagemaker", "X", "key") is not None for _ in range(50)]
-
-    assert met(7) == met(7)
-    assert met(7) != met(8)
-    assert 5 < sum(met(7)) < 25
-
-
-def test_lost_logs_are_not_there(local_sagemaker: Any) -> None:
-    _post(f"{local_sagemaker.url}/_local/faults", {"fault": "lost-logs", "job": "mute", "times": 1})
-    client().create_training_job(**training_request("mute", "print('unheard')"))
-    assert ended("mute")["TrainingJobStatus"] == "Completed"
-    assert _streams("/aws/sagemaker/TrainingJobs", "mute/") == []
-    lost = {"fault": "lost-logs", "job": "fading", "times": 1, "seconds": 1.5}
-    _post(f"{local_sagemaker.url}/_local/faults", lost)
-    script = "import time; print('heard', flush=True); time.sleep(2); print('unheard')"
-    client().create_training_job(**training_request("fading", script))
-    assert ended("fading")["TrainingJobStatus"] == "Completed"
-    assert lines("fading") == ["heard"]
-
-
-def test_a_slow_start_can_be_stopped(local_sagemaker: Any) -> None:
-    _post(f"{local_sagemaker.url}/_local/faults", {"fault": "slow-start", "job": "*", "seconds": 600})
-    client().create_training_job(**training_request("late", "print(1)"))
-    until("late", lambda told: told["SecondaryStatus"] == "Starting")
-    client().stop_training_job(TrainingJobName="late")
-    told = ended("late")
-    assert told["TrainingJobStatus"] == told["SecondaryStatus"] == "Stopped"
-    assert "TrainingStartTime" not in told
-
-
-@pytest.mark.parametrize("engine", ["namespaces", "processes"])
-def test_after_kill_9_no_job_goes_on_and_earlier_ones_are_told(
-    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if engine == "namespaces" and not namespaces_work():
-        pytest.skip("this machine lets nobody make namespaces")
-    home = tmp_path / "home"
-    first = _served(home, engine, monkeypatch)
-    client("s3").create_bucket(Bucket=BUCKET)
-    image = "intermodal/core:1"
-    done = processing_request("before", "print('done')")
-    done["AppSpecification"]["ImageUri"] = image
-    client().create_processing_job(**done)
-    ended("before", "Processing")
-    script = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-    marked = {"AlgorithmSpecification": {"TrainingImage": image}, "Environment": {"MARK": home.name + str(os.getpid())}}
-    running = training_request("during", script + _FOREVER, **marked)
-    client().create_training_job(**running)
-    wait_for(lambda: _streams("/aws/sagemaker/TrainingJobs", "during/"))
-    mark = marked["Environment"]["MARK"]
-    assert len(_marked(mark)) >= 2, "the job's process is there, and its child"
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    wait_for(lambda: not _marked(mark), "the job's processes have ended")
-    second = _served(home, engine, monkeypatch)
-    told = client().describe_training_job(TrainingJobName="during")
-    assert told["TrainingJobStatus"] == told["SecondaryStatus"] == "Failed"
-    assert "restarted" in told["FailureReason"]
-    assert client().describe_processing_job(ProcessingJobName="before")["ProcessingJobStatus"] == "Completed"
-    assert lines("before", "ProcessingJobs") == ["done"]
-    with pytest.raises(ClientError, match="must be unique"):
-        client().create_processing_job(**done)
-    second.terminate()
-    assert second.wait(30) == 0
-
-
-def _served(home: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[str]:
-    words = ["--port", "0", "--home", str(home), "--engine", engine, "--grace", "1", "--json"]
-    process = start("sagemaker-local", *words)
-    assert process.stdout is not None
-    point_at(monkeypatch, json.loads(process.stdout.readline())["url"])
-    return process
-
-
-def _marked(mark: str) -> list[int]:
-    """Processes that have a mark among their variables."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get("MARK") == mark:
-                found.append(process.pid)
-    return found
-
-
-def _code(call: Any) -> str:
-    try:
-        call()
-    except ClientError as error:
-        return str(error.response["Error"]["Code"])
-    return ""
 
 
 def test_its_words_are_checked_before_it_starts(tmp_path: Path) -> None:

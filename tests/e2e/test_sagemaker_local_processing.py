@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local_sagemaker import (
     BUCKET,
@@ -15,6 +14,7 @@ from local_sagemaker import (
     ended,
     keys,
     lines,
+    printed,
     processing_input,
     processing_request,
     put,
@@ -132,16 +132,9 @@ def test_stopped_by_hand_and_by_time(open_sagemaker: OpenSageMaker) -> None:
     open_sagemaker(grace=0.3)
     request = processing_request("hand", "import time; print('up', flush=True); time.sleep(600)")
     client().create_processing_job(**request)
-    wait_for(lambda: _printed("hand"))
+    wait_for(lambda: printed("hand", "ProcessingJobs"))
     client().stop_processing_job(ProcessingJobName="hand")
     assert ended("hand", "Processing")["ProcessingJobStatus"] == "Stopped"
     told = _run("time", "import time; time.sleep(600)", StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert told["ProcessingJobStatus"] == "Stopped"
     assert "MaxRuntimeExceeded" in told["FailureReason"]
-
-
-def _printed(name: str) -> list[str]:
-    try:
-        return lines(name, "ProcessingJobs")
-    except ClientError:
-        return []

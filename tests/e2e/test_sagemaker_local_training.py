@@ -1,13 +1,9 @@
-"""Training jobs of the local SageMaker: the contract of /opt/ml, states, stops, checkpoints, spot capacity."""
+"""Training jobs of the local SageMaker: the contract of /opt/ml, inputs, hosts, isolation, what is left behind."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tarfile
-import urllib.error
-import urllib.request
 from typing import Any
 
 import pytest
@@ -23,44 +19,13 @@ from local_sagemaker import (
     image_folder,
     keys,
     lines,
+    members,
     put,
     read,
+    run_training,
     training_request,
-    until,
     wait_for,
 )
-
-_SPOT = {
-    "EnableManagedSpotTraining": True,
-    "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900},
-    "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/checkpoints"},
-}
-# Counts to 6, a checkpoint for each number; whoever starts it again goes on from the last.
-_COUNTING = """
-import os, time, sys
-folder = "/opt/ml/checkpoints"
-known = sorted(int(name) for name in os.listdir(folder) if name.isdigit())
-at = known[-1] if known else 0
-print("start at", at, flush=True)
-while at < 6:
-    at += 1
-    with open(f"{folder}/{at}.tmp", "w") as stream:
-        stream.write("x" * 100_000)
-    os.rename(f"{folder}/{at}.tmp", f"{folder}/{at}")
-    print("done", at, flush=True)
-    if at == 3 and not known:
-        time.sleep(600)
-"""
-
-
-def _run(name: str, script: str, **more: Any) -> dict[str, Any]:
-    client().create_training_job(**training_request(name, script, **more))
-    return ended(name)
-
-
-def _members(uri: str) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(read(uri))) as archive:
-        return {item.name: archive.extractfile(item).read() for item in archive if item.isfile()}  # type: ignore[union-attr]
 
 
 def test_a_job_finds_what_sagemaker_promises_and_its_model_comes_back(local_sagemaker: Any) -> None:
@@ -78,7 +43,7 @@ os.makedirs("/opt/ml/model/deep")
 open("/opt/ml/model/deep/weights", "w").write("7")
 open("/opt/ml/output/data/extra", "w").write("8")
 """
-    told = _run(
+    told = run_training(
         "promise",
         script,
         InputDataConfig=[channel("train", f"s3://{BUCKET}/in/", ContentType="text/csv")],
@@ -103,8 +68,8 @@ open("/opt/ml/output/data/extra", "w").write("8")
         "AWS_REGION": "us-east-1",
     }
     assert told["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/output/promise/output/model.tar.gz"
-    assert _members(told["ModelArtifacts"]["S3ModelArtifacts"]) == {"deep/weights": b"7"}
-    assert _members(f"s3://{BUCKET}/output/promise/output/output.tar.gz") == {"extra": b"8"}
+    assert members(told["ModelArtifacts"]["S3ModelArtifacts"]) == {"deep/weights": b"7"}
+    assert members(f"s3://{BUCKET}/output/promise/output/output.tar.gz") == {"extra": b"8"}
     went = [item["Status"] for item in told["SecondaryStatusTransitions"]]
     assert went == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     assert all("EndTime" in item for item in told["SecondaryStatusTransitions"])
@@ -123,7 +88,7 @@ def test_without_an_entry_point_the_images_own_train_runs(local_sagemaker: Any) 
 
 def test_a_failure_is_told_in_the_jobs_own_words(local_sagemaker: Any) -> None:
     script = "open('/opt/ml/output/failure', 'w').write('no such column' + 'x' * 2000); raise SystemExit(3)"
-    told = _run("wrong", script)
+    told = run_training("wrong", script)
     assert told["TrainingJobStatus"] == told["SecondaryStatus"] == "Failed"
     assert told["FailureReason"].startswith("AlgorithmError: no such column")
     assert told["FailureReason"].endswith(", exit code: 3")
@@ -132,7 +97,7 @@ def test_a_failure_is_told_in_the_jobs_own_words(local_sagemaker: Any) -> None:
 
 
 def test_an_input_that_is_not_there_fails_the_job_before_it_starts(local_sagemaker: Any) -> None:
-    told = _run("empty", "print('ran')", InputDataConfig=[channel("train", f"s3://{BUCKET}/nothing/")])
+    told = run_training("empty", "print('ran')", InputDataConfig=[channel("train", f"s3://{BUCKET}/nothing/")])
     assert told["TrainingJobStatus"] == "Failed"
     assert "No S3 objects found" in told["FailureReason"]
     assert told["FailureReason"].startswith("ClientError")
@@ -144,7 +109,7 @@ def test_metrics_are_the_last_values_that_the_expressions_find(local_sagemaker: 
         {"Name": "val_loss", "Regex": "val_loss=([0-9.]+)"},
     ]
     script = "print('loss=0.9 val_loss=1.5'); print('loss=0.25 val_loss=0.5'); print('done')"
-    told = _run("measured", script, AlgorithmSpecification={"MetricDefinitions": definitions})
+    told = run_training("measured", script, AlgorithmSpecification={"MetricDefinitions": definitions})
     found = {item["MetricName"]: item["Value"] for item in told["FinalMetricDataList"]}
     assert found == {"loss": 0.25, "val_loss": 0.5}
 
@@ -166,10 +131,10 @@ open("/opt/ml/model/both", "w").write(me)
         channel("whole", f"s3://{BUCKET}/in/"),
     ]
     resources = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 10}
-    told = _run("two", script, InputDataConfig=both, ResourceConfig=resources)
+    told = run_training("two", script, InputDataConfig=both, ResourceConfig=resources)
     assert told["TrainingJobStatus"] == "Completed"
     assert sorted(lines("two")) == ["algo-1 ['0.csv', '2.csv', '4.csv'] 5", "algo-2 ['1.csv', '3.csv'] 5"]
-    model = _members(told["ModelArtifacts"]["S3ModelArtifacts"])
+    model = members(told["ModelArtifacts"]["S3ModelArtifacts"])
     assert model == {"algo-1": b"algo-1", "algo-2": b"algo-2", "both": b"algo-1"}
     streams = client("logs").describe_log_streams(
         logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="two/"
@@ -186,7 +151,7 @@ if me == "algo-2":
 time.sleep(600)
 """
     resources = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 10}
-    told = _run("torn", script, ResourceConfig=resources)
+    told = run_training("torn", script, ResourceConfig=resources)
     assert told["TrainingJobStatus"] == "Failed"
     assert told["FailureReason"].endswith("exit code: 5")
 
@@ -217,7 +182,7 @@ print(raw[:8].hex(), raw[8:12])
             AttributeNames=["text", "thing-ref"],
         ),
     ]
-    told = _run("piped", script, InputDataConfig=channels)
+    told = run_training("piped", script, InputDataConfig=channels)
     assert told["TrainingJobStatus"] == "Completed", told.get("FailureReason")
     printed = lines("piped")
     assert printed[:3] == ["['one', 'two']"] * 3
@@ -231,84 +196,8 @@ def test_a_manifest_names_the_objects(local_sagemaker: Any) -> None:
     put("some.manifest", json.dumps([{"prefix": f"s3://{BUCKET}/in/"}, "a.csv", "c.csv"]))
     script = "import os; print(sorted(os.listdir('/opt/ml/input/data/train')))"
     source = channel("train", f"s3://{BUCKET}/some.manifest", S3DataType="ManifestFile")
-    _run("named", script, InputDataConfig=[source])
+    run_training("named", script, InputDataConfig=[source])
     assert lines("named") == ["['a.csv', 'c.csv']"]
-
-
-def test_a_stopped_job_is_told_and_its_model_is_kept(local_sagemaker: Any) -> None:
-    script = """
-import signal, sys, time
-def told(*_):
-    open("/opt/ml/model/late", "w").write("saved"); print("told"); sys.exit(0)
-signal.signal(signal.SIGTERM, told)
-print("ready", flush=True)
-time.sleep(600)
-"""
-    client().create_training_job(**training_request("halt", script))
-    wait_for(lambda: "ready" in _printed("halt"))
-    client().stop_training_job(TrainingJobName="halt")
-    told = ended("halt")
-    assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "Stopped")
-    assert "Stopping" in [item["Status"] for item in told["SecondaryStatusTransitions"]]
-    assert _members(told["ModelArtifacts"]["S3ModelArtifacts"]) == {"late": b"saved"}
-    assert lines("halt").count("told") == 1
-    with pytest.raises(ClientError, match="Stopped"):
-        client().stop_training_job(TrainingJobName="halt")
-
-
-def test_a_job_that_does_not_listen_is_ended_after_the_grace(open_sagemaker: OpenSageMaker) -> None:
-    open_sagemaker(grace=0.3)
-    client().create_training_job(**training_request("deaf", "import time; print('up', flush=True); time.sleep(600)"))
-    wait_for(lambda: "up" in _printed("deaf"))
-    client().stop_training_job(TrainingJobName="deaf")
-    assert ended("deaf")["TrainingJobStatus"] == "Stopped"
-
-
-def test_a_job_that_takes_too_long_is_stopped_and_says_so(open_sagemaker: OpenSageMaker) -> None:
-    open_sagemaker(grace=0.3)
-    script = "import time; open('/opt/ml/model/part', 'w').write('1'); time.sleep(600)"
-    told = _run("slow", script, StoppingCondition={"MaxRuntimeInSeconds": 1})
-    assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
-    assert _members(told["ModelArtifacts"]["S3ModelArtifacts"]) == {"part": b"1"}
-
-
-def test_a_preempted_job_goes_on_from_its_last_checkpoint(local_sagemaker: Any) -> None:
-    client().create_training_job(**training_request("spot", _COUNTING, **_SPOT))
-    wait_for(lambda: "checkpoints/3" in keys("checkpoints/"))
-    _post(f"{local_sagemaker.url}/_local/preempt/spot")
-    told = ended("spot")
-    assert told["TrainingJobStatus"] == "Completed"
-    went = [item["Status"] for item in told["SecondaryStatusTransitions"]]
-    assert went.count("Interrupted") == 1
-    assert went.count("Training") == 2
-    starts = [line for line in lines("spot") if line.startswith("start")]
-    assert starts == ["start at 0", "start at 3"]
-    assert [line for line in lines("spot") if line.startswith("done")] == [f"done {at}" for at in range(1, 7)]
-    assert not [key for key in keys("checkpoints/") if key.endswith(".tmp")]
-    assert all(len(read(f"s3://{BUCKET}/{key}")) == 100_000 for key in keys("checkpoints/"))
-    assert told["BillableTimeInSeconds"] <= told["TrainingTimeInSeconds"]
-
-
-def test_a_fault_preempts_too_and_a_job_on_demand_cannot_be(local_sagemaker: Any) -> None:
-    _post(f"{local_sagemaker.url}/_local/faults", {"fault": "preempt", "job": "sp*", "seconds": 1.5, "times": 1})
-    client().create_training_job(**training_request("spotty", _COUNTING, **_SPOT))
-    assert ended("spotty")["TrainingJobStatus"] == "Completed"
-    client().create_training_job(**training_request("bought", "import time; time.sleep(600)"))
-    until("bought", lambda told: told["SecondaryStatus"] == "Training")
-    with pytest.raises(urllib.error.HTTPError, match="400"):
-        _post(f"{local_sagemaker.url}/_local/preempt/bought")
-
-
-def test_waiting_for_spot_capacity_has_an_end(open_sagemaker: OpenSageMaker) -> None:
-    open_sagemaker(grace=0.3)
-    limits = {"MaxRuntimeInSeconds": 2, "MaxWaitTimeInSeconds": 2}
-    local_request = training_request(
-        "waits", "import time; time.sleep(600)", EnableManagedSpotTraining=True, StoppingCondition=limits
-    )
-    client().create_training_job(**local_request)
-    told = ended("waits")
-    assert told["TrainingJobStatus"] == "Stopped"
-    assert told["SecondaryStatus"] == "MaxWaitTimeExceeded"
 
 
 def test_isolated_means_no_network_and_no_credentials(local_sagemaker: Any) -> None:
@@ -323,7 +212,7 @@ try:
 except OSError:
     print("alone")
 """
-    _run("alone", script, EnableNetworkIsolation=True)
+    run_training("alone", script, EnableNetworkIsolation=True)
     assert lines("alone") == [str(["AWS_DEFAULT_REGION", "AWS_REGION"]), "alone"]
 
 
@@ -346,7 +235,7 @@ else:
     peer.sendall(me.encode())
 """
     resources = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 10}
-    told = _run("apart", script, ResourceConfig=resources, EnableNetworkIsolation=True)
+    told = run_training("apart", script, ResourceConfig=resources, EnableNetworkIsolation=True)
     assert told["TrainingJobStatus"] == "Completed", lines("apart")
     assert lines("apart") == ["algo-2"]
 
@@ -358,22 +247,8 @@ print(os.environ["AWS_ACCESS_KEY_ID"][:4], os.environ["AWS_SESSION_TOKEN"])
 print(boto3.client("s3").get_object(Bucket="bucket", Key="mine")["Body"].read().decode())
 """
     put("mine", "here it is")
-    told = _run("keyed", script)
+    told = run_training("keyed", script)
     assert lines("keyed") == [f"ASIA {told['TrainingJobArn']}", "here it is"]
-
-
-def test_internal_failures_are_repeated_as_often_as_was_asked(local_sagemaker: Any) -> None:
-    _post(f"{local_sagemaker.url}/_local/faults", {"fault": "internal", "job": "again", "times": 1})
-    told = _run("again", "print('run')", RetryStrategy={"MaximumRetryAttempts": 2})
-    assert told["TrainingJobStatus"] == "Completed"
-    assert "Restarting" in [item["Status"] for item in told["SecondaryStatusTransitions"]]
-    assert lines("again") == ["run", "run"]
-
-
-def test_no_capacity_is_a_failure_that_names_itself(local_sagemaker: Any) -> None:
-    _post(f"{local_sagemaker.url}/_local/faults", {"fault": "capacity", "job": "*", "times": 1})
-    assert _run("full", "print(1)")["FailureReason"].startswith("CapacityError: ")
-    assert _run("room", "print(1)")["TrainingJobStatus"] == "Completed"
 
 
 def test_tensorboard_events_go_to_s3_while_it_runs(local_sagemaker: Any) -> None:
@@ -391,7 +266,7 @@ time.sleep(600)
 
 def test_a_model_may_stay_as_files(local_sagemaker: Any) -> None:
     place = {"S3OutputPath": f"s3://{BUCKET}/output", "CompressionType": "NONE"}
-    told = _run("loose", "open('/opt/ml/model/weights', 'w').write('7')", OutputDataConfig=place)
+    told = run_training("loose", "open('/opt/ml/model/weights', 'w').write('7')", OutputDataConfig=place)
     assert told["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/output/loose/output/model/"
     assert read(f"s3://{BUCKET}/output/loose/output/model/weights") == b"7"
 
@@ -403,10 +278,13 @@ def test_kept_instances_are_told_and_reused(local_sagemaker: Any) -> None:
         "VolumeSizeInGB": 10,
         "KeepAlivePeriodInSeconds": 600,
     }
-    assert _run("warm", "print(1)", ResourceConfig=resources)["WarmPoolStatus"]["Status"] == "Available"
-    _run("next", "print(1)", ResourceConfig=resources)
+    assert run_training("warm", "print(1)", ResourceConfig=resources)["WarmPoolStatus"]["Status"] == "Available"
+    run_training("next", "print(1)", ResourceConfig=resources)
     told = client().describe_training_job(TrainingJobName="warm")["WarmPoolStatus"]
     assert (told["Status"], told["ReusedByJob"]) == ("Reused", "next")
+    network = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
+    run_training("elsewhere", "print(1)", ResourceConfig=resources, VpcConfig=network)
+    assert client().describe_training_job(TrainingJobName="next")["WarmPoolStatus"]["Status"] == "Available"
     client().update_training_job(TrainingJobName="next", ResourceConfig={"KeepAlivePeriodInSeconds": 0})
     assert "WarmPoolStatus" not in client().describe_training_job(TrainingJobName="next")
 
@@ -420,7 +298,7 @@ root = os.environ["SM_LOCAL_PREFIX"]
 print(open(f"{root}/input/data/train/a").read())
 open(f"{root}/model/m", "w").write("1")
 """
-    told = _run("plain", script, InputDataConfig=[channel("train", f"s3://{BUCKET}/in/")])
+    told = run_training("plain", script, InputDataConfig=[channel("train", f"s3://{BUCKET}/in/")])
     assert told["TrainingJobStatus"] == "Completed", lines("plain")
     assert lines("plain") == ["hello"]
 
@@ -442,16 +320,3 @@ def test_what_the_api_refuses_although_its_model_allows_it(local_sagemaker: Any)
             **training_request("never", "", AlgorithmSpecification={"TrainingImage": "nobody:1"})
         )
     assert client().list_training_jobs()["TrainingJobSummaries"] == []
-
-
-def _printed(name: str) -> list[str]:
-    try:
-        return lines(name)
-    except ClientError:
-        return []
-
-
-def _post(url: str, content: Any = None) -> None:
-    data = json.dumps(content).encode() if content is not None else b""
-    with urllib.request.urlopen(urllib.request.Request(url, data=data, method="POST")) as answer:
-        assert answer.status == 200
