@@ -16,7 +16,19 @@ from intermodal.core.attempt import machine_mark
 from intermodal.core.config import load_settings
 from intermodal.runtime.record import RunRecord
 from intermodal.store.ownership import StoredOwnership
-from local_sagemaker import BUCKET, client, processing_request, put, training_request, until
+from local_sagemaker import (
+    BUCKET,
+    IMAGE,
+    ROLE,
+    add_program,
+    client,
+    image_folder,
+    processing_request,
+    put,
+    training_request,
+    until,
+    wait_for,
+)
 
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)"
 

@@ -16,42 +16,45 @@ from local_sagemaker import client, read, wait_for
 from sagemaker_runs import PIPELINES, digests, jobs, mlflow_states, records, run, until_line
 
 FLAGSHIP = str(TESTS.parent / "pipelines" / "reviews.py")
-SMALL = ("-p", "framework=baseline", "-p", "rows=600")
+SMALL = ("-p", "rows=600", "-p", "max_seq_length=16")
+LONG = 600.0  # seconds that twelve jobs may take on a busy machine
 
 
 def test_every_step_that_needs_no_mlflow_is_a_job_and_all_artifacts_are_those_of_a_local_run(
     sagemaker: LocalSageMaker, tmp_path: Path
 ):
-    there = intermodal("run", FLAGSHIP, "--on", "sagemaker", *SMALL, "--json")
+    there = intermodal("run", FLAGSHIP, "--on", "sagemaker", *SMALL, "--json", patience=LONG)
     assert there.code == 0, there.err
     assert set(jobs().values()) == {"Completed"}
     (record,) = records()
     kinds = {task["name"]: task["job"].get("kind") for task in record["tasks"] if task["state"] == "SUCCEEDED"}
     assert kinds == {
-        **dict.fromkeys(("generate", "ingest", "explore", "validate", "featurize", "evaluate"), "Processing"),
-        "baseline": "Training",
-        "register-2": None,  # beside us: no job reaches an MLflow that is a file of this machine
+        **dict.fromkeys(("generate", "ingest", "explore", "validate", "featurize"), "Processing"),
+        **dict.fromkeys(("evaluate", "evaluate-2"), "Processing"),
+        **dict.fromkeys(("baseline", "train-pytorch"), "Training"),
+        "register": None,  # beside us: no job reaches an MLflow that is a file of this machine
     }
     assert all(item["uri"].startswith("s3://") for task in record["tasks"] for item in task["artifacts"].values())
     bills = {task["name"]: task["bill"] for task in record["tasks"] if task["job"]}
     assert all(bill["instance_type"].startswith("ml.") and bill["cost_usd"] is not None for bill in bills.values())
 
-    here = intermodal("run", FLAGSHIP, *SMALL, "--json", INTERMODAL_HOME=str(tmp_path / "local"))
+    here = intermodal("run", FLAGSHIP, *SMALL, "--json", patience=LONG, INTERMODAL_HOME=str(tmp_path / "local"))
     assert here.code == 0, here.err
     local = json.loads(next((tmp_path / "local" / "runs").glob("*/run.json")).read_text())
     made, expected = digests(record), digests(local)
-    own = {("register-2", "registration"), ("register-2", "report"), ("register-2", "notes"), ("register-2", "metrics")}
+    own = {("register", name) for name in ("registration", "report", "notes", "metrics")}  # which runs, which version
     assert made.keys() == expected.keys()
     assert {name: made[name] for name in made.keys() - own} == {name: expected[name] for name in expected.keys() - own}
 
     placed = ("--no-cache", "--place", "baseline=sagemaker", "--place", "validate=sagemaker")
-    mixed = intermodal("run", FLAGSHIP, *SMALL, *placed, "--json", INTERMODAL_HOME=str(tmp_path / "mixed"))
+    words = (*SMALL, "-p", "framework=baseline", *placed, "--json")
+    mixed = intermodal("run", FLAGSHIP, *words, patience=LONG, INTERMODAL_HOME=str(tmp_path / "mixed"))
     assert mixed.code == 0, mixed.err
     both = json.loads(next((tmp_path / "mixed" / "runs").glob("*/run.json")).read_text())
     assert {task["name"] for task in both["tasks"] if task["job"]} == {"baseline", "validate"}
-    assert {name: digest for name, digest in digests(both).items() if name not in own} == {
-        name: digest for name, digest in expected.items() if name not in own
-    }
+    again = {name: digest for name, digest in digests(both).items() if name[0] != "register-2"}
+    assert again == {name: digest for name, digest in expected.items() if name in again}
+    assert {name[0] for name in expected} - {name[0] for name in again} == {"train-pytorch", "evaluate-2", "register"}
 
 
 def test_a_training_job_leaves_its_model_for_native_tools_and_its_curve_in_mlflow(sagemaker: LocalSageMaker, tmp_path):
@@ -182,9 +185,9 @@ def test_a_container_without_network_has_its_outputs_published_for_it(sagemaker:
     (record,) = records()
     described = client().describe_training_job(TrainingJobName=next(iter(jobs("adding-add-up"))))
     assert described["EnableNetworkIsolation"] is True
-    for task in record["tasks"]:
-        for item in task["artifacts"].values():
-            assert intermodal("verify", item["uri"], "--json").code == 0
+    made = [item["uri"] for task in record["tasks"] for item in task["artifacts"].values()]
+    assert len(made) >= 2
+    assert [uri for uri in made if intermodal("verify", uri, "--json").code] == []
 
 
 def test_spot_capacity_taken_away_costs_only_what_was_not_kept(sagemaker: LocalSageMaker, tmp_path: Path):

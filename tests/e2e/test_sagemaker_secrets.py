@@ -132,7 +132,7 @@ def test_a_job_that_fails_tells_no_secret_either(
     capfd: pytest.CaptureFixture[str],
 ):
     done = locked("-p", "wrong=true")
-    assert done.code != 0
+    assert done.code == 4
     assert "the lock is stuck" in done.err
     assert MARK not in done.out + done.err + "".join(capfd.readouterr())
     assert holders(iter(everything(tmp_path, sagemaker)), MARK) == []

@@ -60,6 +60,9 @@ def test_the_same_arguments_give_the_same_model(name: str, tmp_path: Path) -> No
         writer = ModelWriter(tmp_path / folder, LABELS)
         fit_candidate(name, TRAIN, FIRST[name], 7).add_to(writer)
         writer.finish({"max_seq_length": 0})
+    one, two = (sorted(path.name for path in (tmp_path / folder).iterdir()) for folder in ("one", "two"))
+    assert one == two
+    assert "model.json" in one
     for path in sorted((tmp_path / "one").iterdir()):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
 
@@ -193,7 +196,9 @@ def test_the_notebooks_run_as_they_are(name: str, piloted: Path, tmp_path: Path)
 
 
 def test_notebooks_name_no_path_of_this_machine(piloted: Path) -> None:
-    for path in (piloted / "notebooks").iterdir():
+    notebooks = list((piloted / "notebooks").iterdir())
+    assert len(notebooks) == 2
+    for path in notebooks:
         assert str(piloted) not in path.read_text()
 
 

@@ -168,10 +168,16 @@ class TestEstimates:
 
 class TestTheLimit:
     def test_no_limit_refuses_nothing(self):
-        require_affordable(estimate([training(instance="ml.unheard.xlarge")], PRICES), 0.0)
+        made = estimate([training(instance="ml.unheard.xlarge")], PRICES)
+        require_affordable(made, 0.0)
+        with pytest.raises(UsageError):
+            require_affordable(made, 0.01)
 
     def test_a_run_within_its_limit_goes_on(self):
-        require_affordable(estimate([training()], PRICES), 0.72)
+        made = estimate([training()], PRICES)
+        require_affordable(made, 0.72)
+        with pytest.raises(UsageError):
+            require_affordable(made, 0.71)
 
     def test_a_run_over_its_limit_is_refused_with_its_dearest_tasks(self):
         made = estimate([training(), processing(instance="ml.g5.xlarge")], PRICES)

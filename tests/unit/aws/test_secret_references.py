@@ -46,8 +46,10 @@ def test_names_that_do_not(name):
         {"source": "https://host/data", "text": "what is a password?"},
     ],
 )
-def test_what_is_no_secret_passes(values):
+def test_what_is_no_secret_passes_and_beside_it_no_secret_does(values):
     check_no_secrets(values)
+    with pytest.raises(UsageError):
+        check_no_secrets({**values, "db_password": "open sesame"})
 
 
 @pytest.mark.parametrize(

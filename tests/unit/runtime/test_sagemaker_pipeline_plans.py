@@ -57,11 +57,9 @@ def test_every_task_of_every_pipeline_is_planned_in_order_and_rendered(path):
 
 @pytest.mark.parametrize("name", TOYS)
 def test_every_shape_of_pipeline_is_rendered(name):
-    found = toy(name)
-    assert found
-    for item in found.values():
-        for request in render_task(item.plan) if item.plan else ():
-            assert problems(request.service, request.operation, request.parameters) == []
+    made = [request for item in toy(name).values() if item.plan for request in render_task(item.plan)]
+    assert made
+    assert [problems(request.service, request.operation, request.parameters) for request in made] == [[]] * len(made)
 
 
 def test_arguments_arrive_and_defaults_fill_the_rest():

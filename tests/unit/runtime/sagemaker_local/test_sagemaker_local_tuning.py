@@ -277,6 +277,7 @@ def test_an_automl_job_tries_candidates_and_leaves_models_and_notebooks(local_sa
     assert (best["MetricName"], best["Value"]) == ("Accuracy", listed[0]["FinalAutoMLJobObjectiveMetric"]["Value"])
     assert best["Value"] > 0.5
     assert read(told["BestCandidate"]["InferenceContainers"][0]["ModelDataUrl"])[:2] == b"\x1f\x8b"
+    assert len(told["AutoMLJobArtifacts"]) == 2
     for uri in told["AutoMLJobArtifacts"].values():
         notebook = json.loads(read(uri))
         assert notebook["nbformat"] == 4
