@@ -42,12 +42,13 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "intermodal", *words]
 
 
-def intermodal(*words: str, stdin: str = "", **environment: str) -> Answer:
+def intermodal(*words: str, stdin: str = "", patience: float = PATIENCE, **environment: str) -> Answer:
     """Run `intermodal WORDS…` to its end.
 
     Args:
         words: Verb and arguments.
         stdin: What is typed.
+        patience: Seconds after which it counts as hung.
         environment: Variables beside the test's own.
 
     Returns:
@@ -58,7 +59,7 @@ def intermodal(*words: str, stdin: str = "", **environment: str) -> Answer:
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=patience,
         env={**os.environ, **environment},
     )
     return Answer(done.returncode, done.stdout, done.stderr)
