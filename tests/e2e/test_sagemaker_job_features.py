@@ -198,9 +198,11 @@ def test_a_script_of_ones_own_in_an_image_of_awss_reads_a_pipe_and_its_metrics_r
     local, made = local_digests(tmp_path / "local"), digests(record)
     for key in (("parts", "data"), ("train-script", "model"), ("train-script", "output")):
         assert made[key] == local[key]
-    # The script is what the result depends on: unchanged, it is remembered; changed, there is another job.
+    # The script is what the result depends on: unchanged, it is remembered; changed, there is another job, to which
+    # SageMaker itself brings the script, since it has no network.
     assert run("scripting", *words).code == 0
     assert len(jobs("scripting-train")) == 1
+    (tmp_path / "intermodal.toml").write_text(f"{SCRIPTING}network_isolation = true\n")
     script_in(mine, SCRIPT.replace("{total}", "{total + 1}"))
     assert run("scripting", *words).code == 0
     assert len(jobs("scripting-train")) == 2

@@ -88,10 +88,11 @@ def deliveries(plan: TaskPlan) -> list[Delivery]:
     ]
     wanted = sorted((item for item in found if _is_brought(plan, item)), key=lambda item: not item.sharded)
     brought = wanted[: _MOST[kind] - 1]
-    if job.network_isolation and len(brought) < len(found):
+    if (job.network_isolation or job.source_dir) and len(brought) < len(found):
+        why = "network_isolation = true" if job.network_isolation else "a script of your own"
         raise UsageError(
             f"step {plan.spec.name} has more input artifacts than SageMaker brings to a {kind} job",
-            seen=f"{len(found)}, and network_isolation = true, so that the job cannot fetch the rest",
+            seen=f"{len(found)}, and {why}, so that nobody in the job fetches the rest",
             expected=f"at most {_MOST[kind] - 1}",
             next_step=f"network_isolation = false under [sagemaker.steps.{plan.spec.name}]",
         )

@@ -12,7 +12,7 @@ from intermodal.aws.job_parts import cluster, job_tags, jobs_prefix, stopping, v
 from intermodal.aws.metrics import PATTERNS_PARAMETER, metric_definitions, own_definitions
 from intermodal.aws.render_processing import ENTRYPOINT
 from intermodal.aws.request import TaskPlan
-from intermodal.aws.script_mode import Source, script_hyperparameters
+from intermodal.aws.script_mode import CODE, Source, script_hyperparameters
 from intermodal.aws.settings import JobSettings
 from intermodal.errors import UsageError
 
@@ -34,7 +34,7 @@ def training_job(plan: TaskPlan, mark: JobMark, source: Source | None = None) ->
     """
     job = plan.job
     _check(plan)
-    channels = _channels(plan, mark, script=source is not None)
+    channels = _channels(plan, mark, source)
     made = {
         "TrainingJobName": mark.name,
         "RoleArn": plan.place.role,
@@ -88,11 +88,15 @@ def _metrics(plan: TaskPlan, *, script: bool) -> list[dict[str, str]]:
     return own_definitions(patterns) or metric_definitions(plan.spec, plan.parameters)
 
 
-def _channels(plan: TaskPlan, mark: JobMark, *, script: bool) -> list[dict[str, Any]]:
+def _channels(plan: TaskPlan, mark: JobMark, source: Source | None) -> list[dict[str, Any]]:
+    """What SageMaker brings; a container without a network cannot fetch the user's script either."""
     own = Delivery(OWN_INPUT, 0, "", f"{jobs_prefix(plan)}/{mark.name}/input/", OWN_INPUT)
     brought = [item for item in deliveries(plan) if item.channel]
     inputs = [_channel(plan, mark, item, plan.job.input_mode) for item in brought]
-    return inputs if script else [_channel(plan, mark, own, "File"), *inputs]
+    if source is None:
+        return [_channel(plan, mark, own, "File"), *inputs]
+    code = _channel(plan, mark, Delivery(CODE, 0, "", source.uri(plan), CODE), "File")
+    return [code, *inputs] if plan.job.network_isolation else inputs
 
 
 def _channel(plan: TaskPlan, mark: JobMark, item: Delivery, mode: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from intermodal.aws.settings import JobSettings
 from intermodal.errors import UsageError
 
 ARCHIVE = "sourcedir.tar.gz"
+CODE = "code"  # the channel that brings it to a container without a network, as AWS's own SDK calls it
+CODE_PATH = f"/opt/ml/input/data/{CODE}"
 SKIPPED = {"__pycache__", ".git", ".venv", ".intermodal", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache"}
 _VALUE_LIMIT, _MOST = 2500, 100
 
@@ -41,6 +43,10 @@ class Source:
     def key(self) -> str:
         """Where it lies below the store's root: by content, so that it is uploaded once."""
         return f"jobs/sources/{hashlib.sha256(self.content).hexdigest()[:32]}/{ARCHIVE}"
+
+    def uri(self, plan: TaskPlan) -> str:
+        """Where it lies for the jobs of a plan."""
+        return f"{plan.place.store}/{self.key}"
 
 
 def script_mark(job: JobSettings) -> str:
@@ -101,7 +107,7 @@ def script_hyperparameters(plan: TaskPlan, source: Source, job: str) -> dict[str
     given = _options(plan.parameters)
     own = {
         "sagemaker_program": source.entry_point,
-        "sagemaker_submit_directory": f"{plan.place.store}/{source.key}",
+        "sagemaker_submit_directory": f"{CODE_PATH}/{ARCHIVE}" if plan.job.network_isolation else source.uri(plan),
         "sagemaker_job_name": job,
         "sagemaker_region": plan.place.region,
         "sagemaker_container_log_level": 20,

@@ -27,6 +27,7 @@ from intermodal.errors import UsageError
 __all__ = ["UNKNOWN", "RenderedJob", "Staged", "job_executor_input", "render_job", "render_task"]
 
 UNKNOWN = "unknown-until-run"
+_TRAINING_ONLY = ("input_mode", "spot", "warm_pool", "attempts", "checkpoints", "debugger", "profiler", "tensorboard")
 _ANY_NAME = JobMark("job", "0" * 64)  # stands in a request while its digest is computed
 
 
@@ -99,6 +100,8 @@ def render_job(plan: TaskPlan) -> RenderedJob:
     _check_sharded(plan)
     _check_instances(plan)
     training = kind_of(plan) == TRAINING
+    if not training:
+        _check_processing(plan)
     source = _source(plan, training=training)
     kind = TRAINING_KIND if training else PROCESSING_KIND
     text = executor_input_text(plan)
@@ -144,6 +147,17 @@ def _check_sharded(plan: TaskPlan) -> None:
             f"[sagemaker.steps.{plan.spec.name}] sharded names an input that the step has not",
             seen=unknown[0],
             expected=", ".join(sorted(names)) or "nothing: the step has no inputs",
+        )
+
+
+def _check_processing(plan: TaskPlan) -> None:
+    """What every step is given may be for training jobs alone; what a processing step is given itself may not."""
+    given, shared = plan.job, plan.settings.job
+    for name in (item for item in _TRAINING_ONLY if getattr(given, item) != getattr(shared, item)):
+        raise UsageError(
+            f"[sagemaker.steps.{plan.spec.name}] {name} is for training jobs",
+            seen=f"{name} = {getattr(given, name)!r} for a processing job",
+            expected=f'kind = "training" beside it, or no {name} there',
         )
 
 

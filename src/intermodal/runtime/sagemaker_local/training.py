@@ -100,9 +100,14 @@ def _warm_pool(service: Service, record: JobRecord) -> dict[str, Any] | None:
 
 
 def _fits(later: JobRecord, record: JobRecord, until: float) -> bool:
-    names = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
-    same = all(later.request["ResourceConfig"].get(key) == record.request["ResourceConfig"].get(key) for key in names)
-    return same and record.ended <= later.created <= until
+    return _pool(later.request) == _pool(record.request) and record.ended <= later.created <= until
+
+
+def _pool(request: dict[str, Any]) -> list[Any]:
+    """What two jobs must have in common for the second to take the first one's instances."""
+    machines = {key: value for key, value in request["ResourceConfig"].items() if key != "KeepAlivePeriodInSeconds"}
+    switches = [bool(request.get(name)) for name in _SWITCHES]
+    return [machines, request["RoleArn"], request.get("VpcConfig"), switches]
 
 
 @lru_cache(maxsize=1)
