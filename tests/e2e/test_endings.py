@@ -14,16 +14,7 @@ import pytest
 
 from intermodal.core.attempt import process_alive
 from launching import PATIENCE, Answer, intermodal, pipeline, start
-
-
-def record_of(home: Path) -> dict[str, object]:
-    """The record of the only run, or of the newest."""
-    paths = sorted((home / "runs").glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
-    return dict(json.loads(paths[-1].read_text()))
-
-
-def states(record: dict[str, object]) -> dict[str, str]:
-    return {task["name"]: task["state"] for task in record["tasks"]}
+from run_records import record_of, states
 
 
 def until(condition, what: str):
@@ -288,36 +279,6 @@ def test_two_launchers_with_the_same_work_share_its_results(home: Path):
     third = intermodal(*words)
     assert {task["state"] for task in third.json["tasks"]} == {"CACHED"}
     assert third.json["artifacts"] == first.json["artifacts"]
-
-
-# The debugger.
-
-
-def test_a_breakpoint_in_a_step(home: Path):
-    answer = intermodal("run", pipeline("debugged"), "-p", "value=7", "--debug", stdin="p 'secret is', secret\nc\n")
-    assert answer.code == 0, answer.err
-    assert "('secret is', 42)" in answer.err  # standard output is no terminal here
-    assert "stop_here" in answer.err
-    assert states(record_of(home)) == {"stop-here": "SUCCEEDED", "double": "SUCCEEDED"}
-
-
-def test_under_the_debugger_flag_json_is_one_object_too(home: Path):
-    answer = intermodal("run", pipeline("failing"), "--debug", "--json")
-    assert answer.json["exit_code"] == answer.code == 4
-    assert "line 29" in answer.err
-
-
-def test_leaving_the_debugger_interrupts_the_run(home: Path):
-    answer = intermodal("run", pipeline("debugged"), "--debug", stdin="q\n")
-    assert answer.code == 130
-    assert record_of(home)["state"] == "CANCELLED"
-    assert "Traceback" not in answer.err
-
-
-def test_a_failure_under_the_debugger_flag(home: Path):
-    answer = intermodal("run", pipeline("failing"), "--debug")
-    assert answer.code == 4
-    assert "error: task fail failed: ValueError: it broke" in answer.err
 
 
 # A full disk.

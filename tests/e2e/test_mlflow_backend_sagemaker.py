@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_mlflow_backend import process
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from launching import PATIENCE
 from local_sagemaker import wait_for
+from mlflow_running import process
 from projects import Store, until
 from sagemaker_runs import jobs, records
 
