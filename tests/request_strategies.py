@@ -38,6 +38,7 @@ PRINTABLE = near("".join(map(chr, range(33, 127))), most=256)
 ENVIRONMENTS = st.dictionaries(st.from_regex(r"X[A-Z_]{0,9}", fullmatch=True), near(most=256), max_size=4)
 TAGS = st.dictionaries(SHORT, PRINTABLE.map(lambda text: "".join(c for c in text if c.isalnum())), max_size=44)
 KEYS = st.sampled_from(["", "alias/reviews", "k" * 2048])
+OUTPUT_KEYS = st.sampled_from(["", "alias/reviews", "k" * 256])  # jobs are told it in a variable
 VALUES = st.one_of(st.integers(), st.booleans(), st.floats(allow_nan=False), near(), st.lists(SHORT, max_size=3))
 PARAMETERS = st.dictionaries(IDENTIFIERS, VALUES, max_size=8)
 
@@ -60,7 +61,7 @@ def jobs(draw: st.DrawFn, kinds: tuple[str, ...] = ("", "processing", "training"
         network_isolation=draw(st.booleans()),
         encrypt_traffic=draw(st.booleans()),
         volume_kms_key="" if machine in OWN_DISKS else draw(KEYS),
-        output_kms_key=draw(KEYS),
+        output_kms_key=draw(OUTPUT_KEYS),
         spot=spot,
         max_wait=draw(st.sampled_from([0, longest])) if spot else 0,
         warm_pool=0 if spot else draw(st.sampled_from([0, 1, 3600])),

@@ -91,5 +91,9 @@ def _check(name: str, value: str, limit: int, kind: str) -> None:
 
 
 def _origin(name: str) -> str:
-    known = {"INTERMODAL_STORE": "[sagemaker] store", "INTERMODAL_TASK": "the task's name in the pipeline"}
+    known = {
+        "INTERMODAL_STORE": "[sagemaker] store",
+        "INTERMODAL_TASK": "the task's name in the pipeline",
+        STORE_KEY_VARIABLE: "[sagemaker] output_kms_key",
+    }
     return known.get(name, f"[sagemaker] env {name}")

@@ -35,7 +35,7 @@ def test_a_run_of_another_process_is_stopped_in_order(home: Path, tmp_path: Path
         (["--on", "kubeflow"], "[kubeflow] host"),
         (["--on", "kubeflow", "--debug"], "--on local"),
         (["--on", "kubeflow", "--containers"], "--on local"),
-        (["--place", "say=kubeflow"], "a runtime of local, sagemaker"),
+        (["--place", "say=kubeflow"], "a runtime of local, emr-eks, emr-serverless, sagemaker"),
         (["--place", "say=nowhere"], "a runtime of"),
         (["--on-interrupt", "stop"], "invalid choice"),
     ],
