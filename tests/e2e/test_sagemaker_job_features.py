@@ -14,9 +14,9 @@ import pytest
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from launching import TESTS, Answer, intermodal
-from local_sagemaker import add_program, client, image_folder, read
-from sagemaker_runs import CORE, digests, jobs, records
-from training_toolkit import TOOLKIT
+from local_sagemaker import client, read
+from sagemaker_runs import digests, jobs, records
+from sdk_environments import sdk_environment, toolkit_image
 
 DLC = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.10.0-cpu-py313"
 SETTINGS = """
@@ -162,11 +162,11 @@ def _described(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def container(sagemaker: LocalSageMaker) -> LocalSageMaker:
-    """A local SageMaker with an AWS Deep Learning Container, as far as script mode needs one."""
-    folder = image_folder(sagemaker, CORE)
-    add_program(folder, "train", TOOLKIT)
-    sagemaker.service.images.add(DLC, folder)
+def container(sagemaker: LocalSageMaker, tmp_path: Path) -> LocalSageMaker:
+    """A local SageMaker with what makes an image a Deep Learning Container: AWS's own training toolkit."""
+    if sagemaker.service.executor.name == "processes":
+        pytest.skip("the toolkit wants its own /opt/ml, which jobs that are plain processes have not")
+    sagemaker.service.images.add(DLC, toolkit_image(tmp_path / "container", sdk_environment("sagemaker-training")))
     return sagemaker
 
 
@@ -205,6 +205,8 @@ def test_a_script_of_ones_own_in_an_image_of_awss_reads_a_pipe_and_its_metrics_r
     (tmp_path / "intermodal.toml").write_text(f"{SCRIPTING}network_isolation = true\n")
     script_in(mine, SCRIPT.replace("{total}", "{total + 1}"))
     assert run("scripting", *words).code == 0
-    assert len(jobs("scripting-train")) == 2
+    both = jobs("scripting-train")
+    isolated = [client().describe_training_job(TrainingJobName=name)["EnableNetworkIsolation"] for name in both]
+    assert sorted(isolated) == [False, True]
     model = next(item for item in records()[-1]["tasks"] if item["name"] == "train-script")["artifacts"]["model"]
     assert read(f"{model['uri']}/m.txt") == b"a word 781"
