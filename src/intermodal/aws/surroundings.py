@@ -19,6 +19,7 @@ from intermodal.core.step import StepSpec
 
 PIPELINE_VARIABLE = "INTERMODAL_PIPELINE"
 SERVICE_VARIABLE = "INTERMODAL_SERVICE"
+RUN_VARIABLE = "INTERMODAL_RUN_ID"
 SAGEMAKER = "sagemaker"
 
 
@@ -41,7 +42,7 @@ def current_plan(spec: StepSpec, parameters: dict[str, Any], inputs: dict[str, t
     """
     sagemaker = sagemaker_settings(load_settings())
     family = spec.needs.image
-    run_id, task = os.environ.get("INTERMODAL_RUN_ID", ""), os.environ.get("INTERMODAL_TASK") or spec.name
+    run_id, task = os.environ.get(RUN_VARIABLE, ""), os.environ.get("INTERMODAL_TASK") or spec.name
     shared = os.environ.get("INTERMODAL_USE_CACHE", "1") != "0"
     image = os.environ.get("INTERMODAL_IMAGE", "")
     return TaskPlan(

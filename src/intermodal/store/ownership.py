@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from intermodal.aws.job_environment import JOB_VARIABLE
 from intermodal.aws.names import JOBS_FOLDER
 from intermodal.aws.ownership import Ownership
 from intermodal.aws.request import TaskPlan
@@ -27,7 +28,7 @@ class Owner:
 
     Attributes:
         run: The run; empty for a step on its own.
-        machine: Mark of its machine.
+        machine: Mark of its machine; in a job's container, where machines may all have one name, that job.
         process: Number of its process there.
     """
 
@@ -38,7 +39,7 @@ class Owner:
     @classmethod
     def this_one(cls, run_id: str) -> Owner:
         """This process, for a run."""
-        return cls(run_id, machine_mark(), os.getpid())
+        return cls(run_id, _here(), os.getpid())
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Owner:
@@ -59,7 +60,7 @@ class Owner:
         Args:
             runs: Where this machine's runs are recorded.
         """
-        if self.machine != machine_mark():
+        if self.machine != _here():
             return False
         lives = goes_on(runs, self.run)
         # No record: a run of another home on this machine, or a step on its own.
@@ -136,6 +137,10 @@ def owner_of(store: str, job: str) -> Owner | None:
         return Owner.from_fields(json.loads(content)) if content else None
     except (ValueError, TypeError, AttributeError):
         return None
+
+
+def _here() -> str:
+    return os.environ.get(JOB_VARIABLE) or machine_mark()
 
 
 def _key(job: str) -> str:

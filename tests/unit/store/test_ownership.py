@@ -81,6 +81,17 @@ def test_steps_on_their_own_are_told_apart_by_their_processes(tmp_path, dead):
     assert not of(tmp_path, "a-run").is_ours("own")
 
 
+def test_in_containers_of_jobs_processes_of_different_jobs_are_never_taken_for_one_another(tmp_path, monkeypatch):
+    monkeypatch.setenv("INTERMODAL_JOB", "pipelines-one-tune")
+    of(tmp_path, "one").claim("job")
+    assert of(tmp_path, "one").is_ours("job")
+    monkeypatch.setenv("INTERMODAL_JOB", "pipelines-two-tune")  # the same name of its machine, and the same number
+    assert not of(tmp_path, "two").is_ours("job")
+    assert of(tmp_path, "two").other("job") == "one"
+    monkeypatch.setenv("INTERMODAL_JOB", "pipelines-one-tune-again")
+    assert of(tmp_path, "one").is_ours("job")  # the same execution
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"process": "many"}', None])
 def test_a_job_that_nobody_claimed_readably_is_nobodys_to_stop(tmp_path, content):
     if content is not None:

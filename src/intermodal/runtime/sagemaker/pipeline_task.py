@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from intermodal.aws.surroundings import RUN_VARIABLE
 from intermodal.core.executor_input import OPTIONS, TaskInput, parse
 from intermodal.core.hosts import hosts_here
 from intermodal.errors import ArtifactCorrupt, IntermodalError, RuntimeFailed
@@ -66,6 +67,7 @@ def run_pipeline_task(function: Callable[..., Any], given: TaskInput, context: T
     os.environ[JOB_VARIABLE] = job
     context = replace(context, task=fields["task"])
     place = Place(execution_of(job), fields["task"], job)
+    os.environ[RUN_VARIABLE] = execution_of(job)  # whose the jobs are that a managed step asks for
     try:
         ready = with_values(given, context.settings.store)
     except IntermodalError as error:
