@@ -7,6 +7,7 @@ know besides its own arguments stands in the environment and in `intermodal.toml
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from intermodal.aws.client import find_place
@@ -26,6 +27,24 @@ SAGEMAKER = "sagemaker"
 def on_sagemaker() -> bool:
     """Whether the runtime wants SageMaker to do the work of this step."""
     return os.environ.get(SERVICE_VARIABLE) == SAGEMAKER
+
+
+def wants_sagemaker(engine: str = "") -> bool:
+    """Whether SageMaker is to do the work of a step.
+
+    Args:
+        engine: The service that the runtime names; the one that this very process was told by default.
+    """
+    return engine == SAGEMAKER or on_sagemaker()
+
+
+def cached_facts(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a cached step says of its work; `engine` names the service that did it. Empty when it says nothing.
+
+    Args:
+        metadata: The cached outputs' metadata, by output name.
+    """
+    return next((item for item in metadata.values() if isinstance(item, Mapping) and "engine" in item), {})
 
 
 def current_plan(spec: StepSpec, parameters: dict[str, Any], inputs: dict[str, tuple[str, ...]]) -> TaskPlan:

@@ -14,7 +14,7 @@ from intermodal.aws.deployment import Deployment, deployment_of
 from intermodal.aws.endpoint_life import Endpoints
 from intermodal.aws.request import TaskPlan
 from intermodal.aws.settings import SageMakerSettings, sagemaker_settings
-from intermodal.aws.surroundings import SAGEMAKER, current_plan, on_sagemaker
+from intermodal.aws.surroundings import SAGEMAKER, cached_facts, current_plan, on_sagemaker, wants_sagemaker
 from intermodal.core.config import load_settings
 from intermodal.core.registry import load_spec
 from intermodal.errors import IntermodalError, StepFailed
@@ -82,11 +82,10 @@ def still_deployed(metadata: Mapping[str, Any], engine: str = "") -> str | None:
     Returns:
         None when it is, else why not.
     """
-    facts = next((item for item in metadata.values() if isinstance(item, Mapping) and "engine" in item), {})
-    if (engine == SAGEMAKER or on_sagemaker()) and facts.get("engine") != SAGEMAKER:
-        return "the models were tried on this machine, and not deployed on SageMaker"
+    facts = cached_facts(metadata)
     if facts.get("engine") != SAGEMAKER:
-        return None
+        elsewhere = "the models were tried on this machine, and not deployed on SageMaker"
+        return elsewhere if wants_sagemaker(engine) else None
     name = str(facts["endpoint"])
     try:
         found = Endpoints(_settings()).find(name)

@@ -23,7 +23,7 @@ from intermodal.aws.model_packages import (
 from intermodal.aws.objects import upload_file
 from intermodal.aws.sending import answered
 from intermodal.aws.settings import sagemaker_settings
-from intermodal.aws.surroundings import on_sagemaker
+from intermodal.aws.surroundings import SAGEMAKER, cached_facts, on_sagemaker, wants_sagemaker
 from intermodal.core.config import load_settings
 from intermodal.errors import DataRejected, IntermodalError, UsageError
 from intermodal.serving.deploying import plan_of
@@ -82,7 +82,7 @@ def package_model_version(parameters: dict[str, Any], given: Given) -> tuple[dic
     if document["approval"] != PENDING:
         answered(approval_request(arn, document["approval"], document["reason"]), plan.settings)
     tagged = tag_version(given.registered or {}, arn, document["approval"])
-    return document, {"engine": "sagemaker", "model_package_arn": arn, "mlflow_tagged": tagged}
+    return document, {"engine": SAGEMAKER, "model_package_arn": arn, "mlflow_tagged": tagged}
 
 
 def still_packaged(metadata: Mapping[str, Any], engine: str = "") -> str | None:
@@ -95,11 +95,10 @@ def still_packaged(metadata: Mapping[str, Any], engine: str = "") -> str | None:
     Returns:
         None when it is, else why not.
     """
-    facts = next((item for item in metadata.values() if isinstance(item, Mapping) and "engine" in item), {})
-    if (engine == "sagemaker" or on_sagemaker()) and facts.get("engine") != "sagemaker":
-        return "the model package was described on this machine, and not registered with SageMaker"
-    if facts.get("engine") != "sagemaker":
-        return None
+    facts = cached_facts(metadata)
+    if facts.get("engine") != SAGEMAKER:
+        elsewhere = "the model package was described on this machine, and not registered with SageMaker"
+        return elsewhere if wants_sagemaker(engine) else None
     arn = str(facts["model_package_arn"])
     try:
         found = Calls("sagemaker", sagemaker_settings(load_settings()))("DescribeModelPackage", ModelPackageName=arn)

@@ -27,6 +27,20 @@ def present(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if value not in (None, "", {}, [])}
 
 
+def refuse_if(wrong: dict[str, Any]) -> None:
+    """Refuse a request of which something wrong is true.
+
+    Args:
+        wrong: What is said → whether it is true of the request.
+
+    Raises:
+        ApiError: ValidationException, with the first that is.
+    """
+    for message, holds in wrong.items():
+        if holds:
+            raise ApiError("ValidationException", message)
+
+
 def page(items: list[Any], request: dict[str, Any], name: str, size: int = _PAGE) -> dict[str, Any]:
     """One page of a list.
 

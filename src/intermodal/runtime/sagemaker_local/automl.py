@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from intermodal.aws.automl import OBJECTIVES
-from intermodal.runtime.sagemaker_local.answers import page, present, select
+from intermodal.runtime.sagemaker_local.answers import page, present, refuse_if, select
 from intermodal.runtime.sagemaker_local.automl_job import TABULAR, TEXT, AutoMLJob
 from intermodal.runtime.sagemaker_local.job_operations import JobOperations
 from intermodal.runtime.sagemaker_local.operations import ApiError, operation
@@ -91,9 +91,7 @@ def _check(_service: Service, request: dict[str, Any]) -> None:
         "A training channel is needed, and no channel twice": sorted(set(channels)) != sorted(channels)
         or "training" not in channels,
     }
-    for message, holds in wrong.items():
-        if holds:
-            raise ApiError("ValidationException", message)
+    refuse_if(wrong)
 
 
 _JOBS = JobOperations(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from intermodal.runtime.sagemaker_local.answers import now, present
+from intermodal.runtime.sagemaker_local.answers import now, present, refuse_if
 from intermodal.runtime.sagemaker_local.job_operations import JobOperations
 from intermodal.runtime.sagemaker_local.jobs import JobRecord
-from intermodal.runtime.sagemaker_local.operations import ApiError, operation
+from intermodal.runtime.sagemaker_local.operations import operation
 from intermodal.runtime.sagemaker_local.service import Service
 from intermodal.runtime.sagemaker_local.training_job import TrainingJob
 
@@ -135,9 +135,7 @@ def _check(service: Service, request: dict[str, Any]) -> None:
         "You must specify InstanceType and InstanceCount, or InstanceGroups": not resources.get("InstanceGroups")
         and not (resources.get("InstanceType") and resources.get("InstanceCount")),
     }
-    for message, holds in wrong.items():
-        if holds:
-            raise ApiError("ValidationException", message)
+    refuse_if(wrong)
     service.executor.require(spec.get("TrainingImage", ""))
 
 

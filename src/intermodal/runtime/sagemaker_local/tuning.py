@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from intermodal.runtime.sagemaker_local.answers import page, present, select
+from intermodal.runtime.sagemaker_local.answers import page, present, refuse_if, select
 from intermodal.runtime.sagemaker_local.job_operations import JobOperations
 from intermodal.runtime.sagemaker_local.operations import ApiError, operation
 from intermodal.runtime.sagemaker_local.service import Service
@@ -116,9 +116,7 @@ def _check(service: Service, request: dict[str, Any]) -> None:
         and config["Strategy"] == "Hyperband",
         "MinValue must not be greater than MaxValue": any(item.low > item.high for item in numbers),
     }
-    for message, holds in wrong.items():
-        if holds:
-            raise ApiError("ValidationException", message)
+    refuse_if(wrong)
     for parent in request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", []):
         if not service.jobs.get(TuningJob, parent["HyperParameterTuningJobName"]).ended:
             raise ApiError("ValidationException", "A parent tuning job must be in a terminal state")
