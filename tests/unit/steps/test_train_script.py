@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +228,31 @@ def test_a_stop_reaches_the_script_which_may_finish(source: Path, tmp_path: Path
     assert (tmp_path / "output" / "saved").read_text() == "yes"
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
+
+
+def test_requirements_are_installed_for_this_script_when_it_is_asked(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wheel = tmp_path / "asked_for-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as made:
+        about = "asked_for-1.0.dist-info"
+        made.writestr("asked_for.py", "WORD = 'installed'\n")
+        made.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: asked-for\nVersion: 1.0\n")
+        made.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        made.writestr(f"{about}/RECORD", "")
+    (source / "requirements.txt").write_text(f"{wheel}\n")
+    (source / "train.py").write_text(
+        "import os, pathlib, asked_for\npathlib.Path(os.environ['SM_MODEL_DIR'], 'word').write_text(asked_for.WORD)\n"
+    )
+    with pytest.raises(StepFailed, match="exit code 1"):
+        run(tmp_path / "without", source)
+    assert "requirements.txt is not installed" in capfd.readouterr().out
+    model, _, _ = run(tmp_path / "with", source, install_requirements=True)
+    assert (model / "word").read_text() == "installed"
+    assert importlib.util.find_spec("asked_for") is None, "other steps see it, too"
+    assert not list(source.glob("asked_for*")), "it lies in the user's own directory"
 
 
 def test_a_script_dies_with_a_caller_that_is_killed(source: Path, tmp_path: Path) -> None:
