@@ -140,3 +140,19 @@ def test_no_capacity_is_a_failure_that_names_itself(local_sagemaker: Any) -> Non
     post(f"{local_sagemaker.url}/_local/faults", {"fault": "capacity", "job": "*", "times": 1})
     assert run_training("full", "print(1)")["FailureReason"].startswith("CapacityError: ")
     assert run_training("room", "print(1)")["TrainingJobStatus"] == "Completed"
+
+
+def test_what_a_failed_job_had_here_stays_until_it_is_deleted(local_sagemaker: Any) -> None:
+    home = local_sagemaker.service.options.home
+    left = "open('/opt/ml/model/half-done.bin', 'w').write('half')"
+    for name, end in (("kept", "; raise SystemExit(1)"), ("gone", "")):
+        client().create_training_job(**training_request(name, left + end))
+    told = {name: ended(name)["TrainingJobStatus"] for name in ("kept", "gone")}
+    assert told == {"kept": "Failed", "gone": "Completed"}
+
+    def found() -> set[str]:
+        return {part for path in home.rglob("half-done.bin") for part in path.parts if part in told}
+
+    wait_for(lambda: found() == {"kept"}, "the files of the job that completed were not removed")
+    client().delete_training_job(TrainingJobName="kept")
+    wait_for(lambda: not found(), "the files of the deleted job were not removed")
