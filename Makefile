@@ -14,6 +14,7 @@ setup-dev: $(VENV)/.setup-dev-$(LOCK)
 $(VENV)/.setup-$(LOCK):
 	@setup/timed "environment" "$(PYTHON)" -m venv $(VENV)
 	@setup/timed "packages" $(PIP) --editable ".[s3,torch,kfp]"
+	@du -sh $(VENV) | sed 's/^/── size of the environment: /'
 	@touch $@
 
 $(VENV)/.setup-dev-$(LOCK): $(VENV)/.setup-$(LOCK)
