@@ -75,10 +75,14 @@ def profile_of(record: dict[str, Any], name: str) -> dict[str, Any]:
 def test_a_placed_step_is_one_job_run_and_makes_what_it_makes_here(
     emr: LocalSageMaker, tmp_path: Path, where: str, state: str
 ) -> None:
+    # An answer that is lost is asked for again: the token makes the two requests one.
+    for fault, operation in (("reset-after", "StartJobRun"), ("throttle", "ListJobRuns"), ("error", "*JobRun")):
+        emr.service.faults.add({"fault": fault, "operation": operation, "service": "emr-*", "times": 1})
     done = squared(where, "-p", "seed=3")
     assert done.code == 0, done.err
     (run,) = runs_of(where)
     assert run["state"] == state
+    assert asked(emr, "StartJobRun") >= 2
     (record,) = records()
     task = next(item for item in record["tasks"] if item["name"] == "square")
     assert (task["job"]["kind"], task["job"]["name"]) == ("Spark", run["name"])
