@@ -118,9 +118,14 @@ def page_of(kind: JobKind, name: str, region: str) -> str:
         name: Its name.
         region: Its region.
     """
+    return f"{console_of(region)}/sagemaker/home?region={region}#/{kind.page}/{name}"
+
+
+def console_of(region: str) -> str:
+    """Address of AWS's console in a region."""
     domains = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com"}
     domain = next((name for start, name in domains.items() if region.startswith(start)), "aws.amazon.com")
-    return f"https://{region}.console.{domain}/sagemaker/home?region={region}#/{kind.page}/{name}"
+    return f"https://{region}.console.{domain}"
 
 
 def story_of(description: dict[str, Any]) -> str:

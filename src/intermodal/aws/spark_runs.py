@@ -10,7 +10,7 @@ from intermodal.aws.calls import Calls, Refused
 from intermodal.aws.data_settings import EmrSettings
 from intermodal.aws.emr import ON_EKS, PLACES, SERVERLESS
 from intermodal.aws.emr_jobs import JobRun
-from intermodal.aws.job_kinds import COMPLETED, FAILED, IN_PROGRESS, STOPPED, STOPPING, JobKind
+from intermodal.aws.job_kinds import COMPLETED, FAILED, IN_PROGRESS, STOPPED, STOPPING, JobKind, console_of
 
 _STATES = {
     "SUCCESS": COMPLETED,
@@ -71,7 +71,7 @@ class SparkRuns(JobKind):
     def address(self, name: str, region: str) -> str:
         """See `JobKind.address`: a run's own page opens only through EMR Studio."""
         page = "serverless" if self.where == SERVERLESS else "virtualClusters"
-        return f"https://{region}.console.aws.amazon.com/emr/home?region={region}#/{page}"
+        return f"{console_of(region)}/emr/home?region={region}#/{page}"
 
     def run_of(self, calls: Calls, name: str) -> JobRun:
         """The run of a name.

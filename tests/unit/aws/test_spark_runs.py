@@ -120,6 +120,15 @@ def test_only_places_that_are_named_are_looked_at() -> None:
     assert named_places(EmrSettings()) == []
 
 
+def test_the_console_is_that_of_the_regions_partition() -> None:
+    assert (
+        spark_runs(SERVERLESS, EMR)
+        .address(NAME, "cn-north-1")
+        .startswith("https://cn-north-1.console.amazonaws.cn/emr")
+    )
+    assert spark_runs(ON_EKS, EMR).address(NAME, "eu-west-1").endswith("?region=eu-west-1#/virtualClusters")
+
+
 def test_a_refusal_is_no_absence() -> None:
     class Denied(Service):
         def pages(self, operation: str, member: str, **parameters: Any) -> list[dict[str, Any]]:
