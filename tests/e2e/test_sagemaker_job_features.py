@@ -176,6 +176,13 @@ def script_in(folder: Path, text: str = SCRIPT) -> Path:
     return folder
 
 
+def planned(*words: str) -> dict[str, str]:
+    """Task → whether `intermodal plan` says that it is remembered."""
+    done = intermodal("plan", f"{TESTS}/feature_pipelines.py:scripting", "--json", *words)
+    assert done.code == 0, done.err
+    return {item["name"]: item["verdict"] for item in done.json["tasks"]}
+
+
 def test_a_script_of_ones_own_in_an_image_of_awss_reads_a_pipe_and_its_metrics_reach_mlflow(
     container: LocalSageMaker, tmp_path: Path
 ) -> None:
@@ -200,10 +207,12 @@ def test_a_script_of_ones_own_in_an_image_of_awss_reads_a_pipe_and_its_metrics_r
         assert made[key] == local[key]
     # The script is what the result depends on: unchanged, it is remembered; changed, there is another job, to which
     # SageMaker itself brings the script, since it has no network.
+    assert planned(*words) == {"parts": "hit", "train-script": "hit"}
     assert run("scripting", *words).code == 0
     assert len(jobs("scripting-train")) == 1
     (tmp_path / "intermodal.toml").write_text(f"{SCRIPTING}network_isolation = true\n")
     script_in(mine, SCRIPT.replace("{total}", "{total + 1}"))
+    assert planned(*words) == {"parts": "hit", "train-script": "miss"}
     assert run("scripting", *words).code == 0
     both = jobs("scripting-train")
     isolated = [client().describe_training_job(TrainingJobName=name)["EnableNetworkIsolation"] for name in both]

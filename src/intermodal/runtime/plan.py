@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from intermodal.runtime.graph import GraphTask, tasks_of
 from intermodal.runtime.local.hooks import hooked, run_pipeline
 from intermodal.runtime.outcome import write_atomically
 from intermodal.runtime.pipeline import PARAMETER_TYPES, Pipeline
+from intermodal.runtime.placing import LOCAL, work_of
+from intermodal.runtime.record import RunRecord
 from intermodal.runtime.task import Task, look_up, serve
 
 HIT, MISS, UNDETERMINED, SKIPPED = "hit", "miss", "undetermined", "skipped"
@@ -54,13 +57,21 @@ class PlannedTask:
         return asdict(self)
 
 
-def make_plan(pipeline: Pipeline, arguments: dict[str, Any], settings: Settings) -> list[PlannedTask]:
+def make_plan(
+    pipeline: Pipeline,
+    arguments: dict[str, Any],
+    settings: Settings,
+    placements: Mapping[str, str] | None = None,
+    runtime: str = LOCAL,
+) -> list[PlannedTask]:
     """Plan a run.
 
     Args:
         pipeline: The pipeline.
         arguments: Its arguments.
         settings: Where things live.
+        placements: Task or step → runtime, where it differs.
+        runtime: The runtime of all others.
 
     Returns:
         One entry a task, in the order they would run; those that may or will not run come last.
@@ -69,7 +80,8 @@ def make_plan(pipeline: Pipeline, arguments: dict[str, Any], settings: Settings)
         StoreFailed: The store did not answer.
     """
     tasks = tasks_of(pipeline.spec)
-    planner = _Planner(settings, _conditions(pipeline.spec))
+    record = RunRecord("", pipeline.name, "", {}, {}, runtime=runtime, placements=dict(placements or {}))
+    planner = _Planner(settings, _conditions(pipeline.spec), record)
     with tempfile.TemporaryDirectory(prefix="intermodal-plan-") as folder:
         planner.folder = Path(folder)
         with hooked(planner.run_step, lambda label: Path(folder) / label, planner.decide):
@@ -78,10 +90,10 @@ def make_plan(pipeline: Pipeline, arguments: dict[str, Any], settings: Settings)
 
 
 class _Planner:
-    def __init__(self, settings: Settings, conditions: dict[str, list[str]]) -> None:
+    def __init__(self, settings: Settings, conditions: dict[str, list[str]], record: RunRecord) -> None:
         self.entries: dict[str, PlannedTask] = {}
         self.folder = Path()
-        self._settings = settings
+        self._settings, self._record = settings, record
         self._conditions = conditions
         self._open: set[str] = set()
         self._counter = itertools.count()
@@ -96,7 +108,8 @@ class _Planner:
         given = parse(json.dumps(fields))
         function = load_function(step)
         waits = self._waits_for(given)
-        context = TaskContext(self._settings, "", label, self.folder / label)
+        work = work_of(label, spec_of(function), self._record, self._settings)
+        context = TaskContext(self._settings, "", label, self.folder / label, image=work)
         entry = PlannedTask(label, step, MISS, "; ".join(waits))
         if not waits:
             entry = self._look(Task(function, given, context), entry)

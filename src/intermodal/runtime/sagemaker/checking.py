@@ -43,5 +43,6 @@ def require_acceptable(request: RunRequest, settings: Settings, sagemaker: SageM
     require_images(plans, replace(sagemaker, allow_mutable_tags=tags), is_local(sagemaker))
     limit = request.max_cost or sagemaker.max_cost
     if limit:
-        planned = make_plan(request.pipeline, request.arguments, settings) if request.use_cache else []
+        words = (request.pipeline, request.arguments, settings, request.placements, runtime)
+        planned = make_plan(*words) if request.use_cache else []
         require_affordable(estimate_rendered(request.pipeline, rendered, planned, settings, sagemaker), limit)

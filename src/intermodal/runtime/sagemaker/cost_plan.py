@@ -48,7 +48,7 @@ def estimate_pipeline(
     Raises:
         UsageError: Something in a task cannot be sent to AWS, or the price table cannot be read.
     """
-    planned = make_plan(pipeline, arguments, settings)
+    planned = make_plan(pipeline, arguments, settings, placements, runtime)
     rendered = rendered_pipeline(pipeline, arguments, settings, sagemaker, place, placements, runtime)
     return planned, estimate_rendered(pipeline, rendered, planned, settings, sagemaker)
 
