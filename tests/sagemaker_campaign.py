@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from campaign_jobs import KNOWN, JobSeen, executor_input, seen
+from forked_processes import Submitter, preload
+
 ONE_JOB = ("pod", "network", "throttle", "error")  # the others have a training job after it
 KINDS = ("kill", "terminate", "pod", "network", "throttle", "error", "preempt", "expire")
 HERE = Path(__file__).resolve().parent
@@ -178,7 +181,7 @@ class Campaign:
     def _pod(self, seed: int, chance: random.Random) -> None:
         """A pod that delegates is killed, and Kubeflow starts another in its place."""
         seconds, folder = chance.uniform(0.5, 6.0), self.folder / "pods" / str(seed)
-        given = _executor_input(seed, str(self.marks), seconds, folder)
+        given = executor_input(seed, str(self.marks), seconds, folder)
         folder.mkdir(parents=True)
         (folder / "input.json").write_text(json.dumps(given))
         words = ["task", "--step", "sagemaker_steps:count", "--executor_input", f"@{folder / 'input.json'}"]
@@ -285,14 +288,14 @@ class Campaign:
             pages = client.get_paginator(f"list_{kind.lower()}_jobs").paginate(SortBy="CreationTime")
             names = [item[f"{kind}JobName"] for page in pages for item in page[f"{kind}JobSummaries"]]
             for name in names:
-                if name not in _SEEN:
+                if name not in KNOWN:
                     told = getattr(client, f"describe_{kind.lower()}_job")(**{f"{kind}JobName": name})
-                    job = _seen(name, kind, told)
+                    job = seen(name, kind, told)
                     if job.status in ("Completed", "Failed", "Stopped"):
-                        _SEEN[name] = job
+                        KNOWN[name] = job
                     found.append(job)
                 else:
-                    found.append(_SEEN[name])
+                    found.append(KNOWN[name])
         return found
 
     def end(self) -> None:
@@ -361,236 +364,8 @@ class Campaign:
         self.figures.runs["mlflow runs"] = len(states)
 
 
-@dataclass(frozen=True)
-class JobSeen:
-    """A job as the service describes it."""
-
-    name: str
-    step: str
-    seed: int
-    status: str
-    created: float
-    ended: float
-
-
-_SEEN: dict[str, JobSeen] = {}
-
-
-def _seen(name: str, kind: str, told: dict[str, Any]) -> JobSeen:
-    step = "count" if "-count-" in name else "add_up"
-    ended = told.get(f"{kind}EndTime")
-    status = told[f"{kind}JobStatus"]
-    if status == "Stopped" and _did_its_work(name, told):
-        status = "Completed"  # it was told to stop when its task had ended already
-    return JobSeen(
-        name,
-        step,
-        _seed_of(name, told, kind),
-        status,
-        told["CreationTime"].timestamp(),
-        ended.timestamp() if ended else float("inf") if status in ("InProgress", "Stopping") else 0.0,
-    )
-
-
-def _did_its_work(name: str, told: dict[str, Any]) -> bool:
-    """Whether a job left word that its task went well."""
-    import boto3
-    from botocore.exceptions import ClientError
-
-    bucket, _, prefix = told["Environment"]["INTERMODAL_STORE"].removeprefix("s3://").partition("/")
-    try:
-        found = boto3.Session().client("s3").get_object(Bucket=bucket, Key=f"{prefix}/jobs/{name}/outcome.json")
-    except ClientError:
-        return False
-    return json.loads(found["Body"].read())["state"] in ("SUCCEEDED", "CACHED")
-
-
-def _seed_of(name: str, told: dict[str, Any], kind: str) -> int:
-    """The seed that a job is for: of its own parameters, or of the numbers that it reads."""
-    import boto3
-
-    inputs = told["ProcessingInputs"] if kind == "Processing" else told["InputDataConfig"]
-    uri = next(
-        (item.get("S3Input") or item["DataSource"]["S3DataSource"])["S3Uri"]
-        for item in inputs
-        if (item.get("InputName") or item.get("ChannelName")) == "intermodal"
-    )
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    client = boto3.Session().client("s3")
-    body = client.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/executor_input.json")["Body"].read()
-    fields = json.loads(body)["inputs"]
-    if "seed" in fields["parameterValues"]:
-        return int(fields["parameterValues"]["seed"])
-    numbers = fields["artifacts"]["numbers"]["artifacts"][0]["uri"]
-    bucket, _, key = numbers.removeprefix("s3://").partition("/")
-    return int(client.get_object(Bucket=bucket, Key=key)["Body"].read().split()[0])
-
-
-class ForkedRecorder:
-    """The recorder's process, forked from one that has imported MLflow; in the place of a `subprocess.Popen`.
-
-    Args:
-        uri: MLflow's tracking URI.
-        folder: Of the run; takes the recorder's log.
-    """
-
-    def __init__(self, uri: str, folder: Path) -> None:
-        (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
-        self.returncode: int | None = None
-        self.pid = os.fork()
-        if self.pid == 0:
-            os._exit(_record(uri, folder, theirs_in, theirs_out, (ours_in, ours_out)))
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self.stdin, self.stdout = os.fdopen(ours_out, "w"), os.fdopen(ours_in)
-
-    def poll(self) -> int | None:
-        """Its exit code, None while it runs."""
-        if self.returncode is None:
-            try:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-                self.returncode = os.waitstatus_to_exitcode(status) if pid else None
-            except ChildProcessError:  # another thread has waited for it
-                self.returncode = 0
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Its exit code, once it has ended."""
-        until = time.monotonic() + (float("inf") if timeout is None else timeout)
-        while (code := self.poll()) is None:
-            if time.monotonic() > until:
-                raise subprocess.TimeoutExpired("recorder", timeout or 0.0)
-            time.sleep(0.005)
-        return code
-
-    def kill(self) -> None:
-        """End it."""
-        os.kill(self.pid, signal.SIGKILL)
-
-
-def _record(uri: str, folder: Path, stdin: int, stdout: int, others: tuple[int, int]) -> int:
-    from intermodal.tracking.recorder_loop import main
-
-    os.setsid()
-    log = os.open(folder / "tracking.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for source, target in ((stdin, 0), (stdout, 1), (log, 2)):
-        os.dup2(source, target)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    for descriptor in others:
-        os.close(descriptor)
-    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
-    sys.argv = ["recorder", "--uri", uri]
-    try:
-        return int(main() or 0)
-    except SystemExit as end:
-        return int(end.code or 0)
-    except BaseException as error:
-        print(f"the recorder raised {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        return 1
-
-
-class Submitter:
-    """`intermodal WORDS…` as a process of its own.
-
-    Args:
-        words: The words.
-        variables: Variables beside this process's.
-        log: File that takes all it prints.
-    """
-
-    def __init__(self, words: list[str], variables: dict[str, str], log: Path) -> None:
-        self.words, self.log, self._code = words, log, None
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self._before = log.stat().st_size if log.exists() else 0
-        self.pid = os.fork()
-        if self.pid == 0:
-            os._exit(_child(words, variables, log))
-
-    def wait(self, seconds: float) -> int | None:
-        """Its exit code, negative for a signal; None when it still runs after so long."""
-        until = time.monotonic() + seconds
-        while self._code is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._code = os.waitstatus_to_exitcode(status)
-            elif time.monotonic() > until:
-                return None
-            else:
-                time.sleep(0.01)
-        return self._code
-
-    def goes_on(self, chance: random.Random, longest: float) -> bool:
-        """Whether it still runs at a moment by chance: of its whole life, or of the time after it asked for a job."""
-        if chance.random() < 0.5:
-            return self.wait(chance.uniform(0.1, longest)) is None
-        until = time.monotonic() + _PATIENCE
-        while "submitted" not in self.printed() and "adopted" not in self.printed():
-            if self.wait(0.02) is not None or time.monotonic() > until:
-                break
-        return self.wait(chance.uniform(0.0, longest / 4)) is None
-
-    def printed(self) -> str:
-        """What it has printed; others may have printed into the same file before it."""
-        if not self.log.exists():
-            return ""
-        return self.log.read_bytes()[self._before :].decode(errors="replace")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        os.kill(self.pid, number)
-
-
-def _child(words: list[str], variables: dict[str, str], log: Path) -> int:
-    from intermodal.aws.client import renew_clients
-    from intermodal.cli.main import main
-    from intermodal.store import s3
-
-    renew_clients()  # a process of its own looks for credentials itself
-    s3._client.cache_clear()
-    os.setsid()
-    os.environ |= variables
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    try:
-        return main(words)
-    except BaseException as error:
-        print(f"the submitter raised {type(error).__name__}: {error}", file=sys.stderr)
-        return 99
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-
-
-def _executor_input(seed: int, marks: str, seconds: float, folder: Path) -> dict[str, Any]:
-    """What Kubeflow's launcher gives a pod of the step `count`."""
-    kind = {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"}
-    numbers = {"name": "numbers", "type": kind, "uri": f"{folder}/made/numbers", "metadata": {}}
-    return {
-        "inputs": {"parameterValues": {"seed": seed, "marks": marks, "seconds": round(seconds, 3)}},
-        "outputs": {
-            "artifacts": {"numbers": {"artifacts": [numbers]}},
-            "outputFile": f"{folder}/made/executor_output.json",
-        },
-    }
-
-
 def _end(log: Path) -> str:
     return " | ".join(log.read_text().splitlines()[-6:]) if log.exists() else ""
-
-
-def _preload() -> None:
-    """Import what every submitter and its recorder would import, once."""
-    import boto3  # noqa: F401
-    import kfp.compiler
-    import kfp.local  # noqa: F401
-    import mlflow.store.tracking.sqlalchemy_store
-    import mlflow.tracking  # noqa: F401
-
-    from intermodal.tracking import delivery
-
-    delivery._spawn = ForkedRecorder
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -600,7 +375,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("last", type=int)
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args(arguments)
-    _preload()
+    preload()
     campaign = Campaign(options.folder)
     try:
         for seed in range(options.first, options.last + 1):
