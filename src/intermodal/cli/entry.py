@@ -60,9 +60,9 @@ class Line:
             print(json.dumps({"event": event, **fields}, default=str), file=self._answers, flush=True)
 
     def hear(self) -> dict[str, Any] | None:
-        """Read one line; None when the other end is gone."""
+        """Read one line; None when the other end is gone, or wants nothing any more."""
         text = sys.stdin.readline()
-        return dict(json.loads(text)) if text else None
+        return dict(json.loads(text)) if text and text.strip() != CANCEL else None
 
     def watch(self, permission: Permission) -> None:
         """Stop this process when it is told to, or when the other end is gone."""

@@ -43,6 +43,7 @@ class Worker:
             start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops it in order
         )
         self._ended: dict[str, Any] = {}
+        self._allowed = False
 
     @property
     def pid(self) -> int:
@@ -95,6 +96,7 @@ class Worker:
 
     def allow(self, permission: Permission) -> None:
         """Let the work begin."""
+        self._allowed = True
         self._say(json.dumps(asdict(permission)))
 
     def join(self) -> None:
@@ -103,10 +105,16 @@ class Worker:
         self._process.wait()
 
     def stop(self) -> None:
-        """Tell it to stop, and wait until it and all that it started has."""
+        """Tell it to stop, and wait until it and all that it started has.
+
+        Before it was allowed to begin it hears nothing while it imports, and has nothing to put in order.
+        """
         if not self.running:
             return
-        self._say(CANCEL)
+        if self._allowed:
+            self._say(CANCEL)
+        else:
+            self._process.terminate()
         self.leave()
         try:
             self._process.wait(_PATIENCE)
@@ -131,12 +139,22 @@ class Worker:
         """Its next line about one of these events; nothing when it ended without."""
         if self._process.stdout is None or self._process.stdout.closed:
             return {}
+        _let_interrupts_in()
         for text in self._process.stdout:
             with contextlib.suppress(ValueError):
                 answer = json.loads(text)
                 if answer["event"] in events:
                     return dict(answer)
         return {}
+
+
+def _let_interrupts_in() -> None:
+    """Let Ctrl-C end a read that waits.
+
+    Polars, and pyarrow's file systems, which MLflow imports, put a handler of SIGINT before Python's own that has
+    the kernel go on with the read: Ctrl-C would be heard only when the next line comes, which may be the last.
+    """
+    signal.siginterrupt(signal.SIGINT, True)
 
 
 def _environment(project: Path, own: Mapping[str, str]) -> dict[str, str]:
