@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from intermodal.tracking.recorder_process import RecorderProcess, redeliver
-from mlflow_cases import SOURCE, ModelCases, ProcessCases, RecorderCases, RegistryCases, Store, wait_for
+from mlflow_cases import SOURCE, ProcessCases, RecorderCases, Store, wait_for
+from mlflow_registry_cases import ModelCases, RegistryCases
 from postgres import Postgres, program, running_postgres
 from seaweedfs import S3Server, running_server, weed_binary
 

@@ -8,7 +8,8 @@ import pytest
 
 from intermodal.errors import StoreFailed, UsageError
 from intermodal.tracking.fetching import alias_facts, alias_unmoved, champion_version, fetched_model, resolve
-from mlflow_cases import Desk, Store
+from mlflow_cases import Store
+from mlflow_registry_cases import Desk
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 
 from intermodal.tracking.registered import _ask_client, _ask_sqlite, version_exists
 from intermodal.tracking.store_init import sqlite_path
-from mlflow_cases import SOURCE, Desk, Store
+from mlflow_cases import SOURCE, Store
+from mlflow_registry_cases import Desk
 
 
 def test_sql_agrees_with_the_client(store: Store, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlflow_cases import ModelCases, ProcessCases, RecorderCases, RegistryCases
+from mlflow_cases import ProcessCases, RecorderCases
+from mlflow_registry_cases import ModelCases, RegistryCases
 
 
 class TestRecorder(RecorderCases):
