@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,23 +13,11 @@ from intermodal.aws.actions import actions_of
 from intermodal.cli.main import main
 from intermodal.core.config import load_settings
 from intermodal.runtime.record import RunRecord, find_record
+from launching import TESTS
 from local_sagemaker import IMAGE, client
 from policy_linter import allows
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-PIPELINE = """
-from kfp import dsl
-from intermodal import component
-
-generate = component("generate")
-ingest = component("ingest")
-
-
-@dsl.pipeline(name="tiny")
-def tiny(rows: int = 30):
-    raw = generate(rows=rows)
-    ingest(raw=raw.outputs["raw"])
-"""
 PRICES = {"date": "2030-01-01", "region": REGION, "source": "a test", "hour": {"ml.m5.large": 3600.0}}
 CONFIG = f"""
 [sagemaker]
@@ -45,7 +34,7 @@ core = "{IMAGE}"
 def tiny(home, open_sagemaker) -> Any:
     """A project with a tiny pipeline, a price of a dollar a second, and an account that is set up."""
     local = open_sagemaker()
-    (home.parent / "work" / "tiny.py").write_text(PIPELINE)
+    shutil.copy(TESTS / "tiny_pipeline.py", "tiny.py")
     (home.parent / "work" / "prices.json").write_text(json.dumps(PRICES))
     (home.parent / "work" / "intermodal.toml").write_text(CONFIG)
     assert main(["aws", "init"]) == 0

@@ -105,7 +105,7 @@ def test_the_search_finds_what_is_packed():
 @pytest.mark.usefixtures("secrets")
 def test_a_job_knows_its_secrets_and_nothing_else_does(
     tmp_path: Path,
-    sagemaker: LocalSageMaker,  # noqa: F811
+    sagemaker: LocalSageMaker,
     capfd: pytest.CaptureFixture[str],
 ):
     done = locked()
@@ -128,7 +128,7 @@ def test_a_job_knows_its_secrets_and_nothing_else_does(
 @pytest.mark.usefixtures("secrets")
 def test_a_job_that_fails_tells_no_secret_either(
     tmp_path: Path,
-    sagemaker: LocalSageMaker,  # noqa: F811
+    sagemaker: LocalSageMaker,
     capfd: pytest.CaptureFixture[str],
 ):
     done = locked("-p", "wrong=true")

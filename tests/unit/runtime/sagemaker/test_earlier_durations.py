@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,26 +15,14 @@ from intermodal.runtime.pipeline import load_pipeline
 from intermodal.runtime.record import RunRecord, TaskRecord
 from intermodal.runtime.sagemaker.cost_plan import earlier_durations, estimate_pipeline, estimate_rendered
 from intermodal.runtime.sagemaker.rendered_pipeline import rendered_pipeline
+from launching import TESTS
 
 PLACE = Place("123456789012", "us-east-1", "arn:aws:iam::123456789012:role/r", "s3://b/intermodal")
-PIPELINE = """
-from kfp import dsl
-from intermodal import component
-
-generate = component("generate")
-ingest = component("ingest")
-
-
-@dsl.pipeline(name="tiny")
-def tiny(rows: int = 30):
-    raw = generate(rows=rows)
-    ingest(raw=raw.outputs["raw"])
-"""
 
 
 @pytest.fixture
 def tiny(home: Path):
-    (home.parent / "work" / "tiny.py").write_text(PIPELINE)
+    shutil.copy(TESTS / "tiny_pipeline.py", "tiny.py")
     return load_pipeline("tiny.py")
 
 
