@@ -35,6 +35,7 @@ def test_every_step_that_needs_no_mlflow_is_a_job_and_all_artifacts_are_those_of
         "register": None,  # beside us: no job reaches an MLflow that is a file of this machine
     }
     assert all(item["uri"].startswith("s3://") for task in record["tasks"] for item in task["artifacts"].values())
+    assert {task["job"]["url"] for task in record["tasks"] if task["job"]} == {""}  # AWS's console knows none of these
     bills = {task["name"]: task["bill"] for task in record["tasks"] if task["job"]}
     assert all(bill["instance_type"].startswith("ml.") and bill["cost_usd"] is not None for bill in bills.values())
 

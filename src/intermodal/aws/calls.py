@@ -10,6 +10,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from intermodal.aws.client import aws_client, renew_clients
@@ -150,6 +151,15 @@ class Calls:
             raise Refused(f"{self.service} would refuse this {operation}", code="Validation", seen=error) from error
         except (BotoCoreError, OSError) as error:
             raise Lost(f"{type(error).__name__}: {error}", expired=_is_expired(error)) from error
+
+    def within(self, seconds: float) -> Calls:
+        """The same service, asked again for so long at most; for whoever has to end.
+
+        Args:
+            seconds: Most seconds for a call.
+        """
+        settings = replace(self.settings, patience=min(self.settings.patience, seconds))
+        return Calls(self.service, settings, sleep=self._sleep, clock=self._clock, say=self._say)
 
     def pages(self, operation: str, member: str, **parameters: Any) -> Iterator[Any]:
         """Every item of a listing, page after page.

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from intermodal.aws.calls import Calls
+from intermodal.aws.client import is_local
 from intermodal.aws.job_kinds import COMPLETED, ENDED, STOPPED, STOPPING, JobKind, page_of
-from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.jobs import STOP_PATIENCE, create_or_adopt, end_error, find_job, stop_job, wait_for_end
 from intermodal.aws.ownership import Ownership
 from intermodal.aws.request import Request
 from intermodal.aws.service_bills import log_bills
@@ -116,7 +117,9 @@ class ServiceJob:
         text = f"{self._kind.name} job {self.name} {'created' if created else 'adopted'}"
         if not self.ours and self._kind.status(found) not in ENDED:
             text += f"; it belongs to {self._ownership.other(self.name)}, and goes on when this run is stopped"
-        print(f"{text}: {page_of(self._kind, self.name, self._region)}", flush=True)
+        if not is_local(self._calls.settings):  # AWS's console shows only what is AWS's
+            text += f": {page_of(self._kind, self.name, self._region)}"
+        print(text, flush=True)
 
     def _follow(self, found: dict[str, Any], look: Look) -> dict[str, Any]:
         pause = _FIRST_PAUSE
@@ -138,12 +141,12 @@ class ServiceJob:
         """Stop the job and wait; one whose creation was interrupted may appear a moment later."""
         if not self.name or self._calls.settings.on_interrupt == "leave" or self._is_left():
             return
-        until = time.monotonic() + _CREATED_LATE
-        while find_job(self._calls, self._kind, self.name) is None and time.monotonic() < until:
+        calls, until = self._calls.within(STOP_PATIENCE), time.monotonic() + _CREATED_LATE
+        while find_job(calls, self._kind, self.name) is None and time.monotonic() < until:
             self._sleep(_FIRST_PAUSE)
-        if stop_job(self._calls, self._kind, self.name):
+        if stop_job(calls, self._kind, self.name):
             print(f"{self._kind.name} job {self.name} was told to stop", flush=True)
-        wait_for_end(self._calls, self._kind, self.name, _GRACE, self._sleep)
+        wait_for_end(calls, self._kind, self.name, _GRACE, self._sleep)
 
     def _is_left(self) -> bool:
         """Whether the job is another run's, asked again now: that run may have died since."""

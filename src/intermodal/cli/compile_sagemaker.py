@@ -46,7 +46,12 @@ def check_flags(options: argparse.Namespace) -> None:
     if options.to != "sagemaker-pipeline" and (wanted or options.model_package_group):
         raise UsageError("these flags are for SageMaker pipelines", seen=options.to, expected="--to sagemaker-pipeline")
     if options.start and not options.upsert:
-        raise UsageError("what is started must be there", seen="--start", expected="--upsert --start")
+        raise UsageError(
+            "--start starts the pipeline that --upsert puts there",
+            seen="--start alone",
+            expected="--upsert --start",
+            next_step="type both; what is there already and unchanged stays as it is",
+        )
     if not options.start and (options.param or options.token or options.no_wait):
         raise UsageError("-p, --token and --no-wait are for an execution", expected="--upsert --start beside them")
 

@@ -87,6 +87,14 @@ def test_patience_ends_and_says_what_to_do(monkeypatch, clock):
     assert max(clock.pauses) <= 15.0
 
 
+@pytest.mark.parametrize(("patience", "asked_for"), [(300.0, 60.0), (5.0, 5.0)])
+def test_whoever_has_to_end_is_less_patient_but_never_more(monkeypatch, clock, patience, asked_for):
+    client = Answers(*[EndpointConnectionError(endpoint_url="x") for _ in range(1000)])
+    with pytest.raises(RuntimeFailed, match=f"for {asked_for:.0f} s"):
+        calls(monkeypatch, clock, client, patience=patience).within(60.0)("DescribeTrainingJob", TrainingJobName="a")
+    assert 0 < clock.now <= asked_for
+
+
 def test_a_no_is_a_no_at_once(monkeypatch, clock):
     client = Answers(refusal("AccessDeniedException"))
     with pytest.raises(Refused) as caught:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from intermodal.aws.billing import billed, shared_bill
 from intermodal.aws.calls import Calls
-from intermodal.aws.client import find_place, longest_pause
+from intermodal.aws.client import find_place, is_local, longest_pause
 from intermodal.aws.job_kinds import COMPLETED, ENDED, IN_PROGRESS, KINDS, STOPPED, STOPPING, JobKind
-from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.jobs import STOP_PATIENCE, create_or_adopt, end_error, find_job, stop_job, wait_for_end
 from intermodal.aws.logs import JobLog
 from intermodal.aws.ownership import Ownership
 from intermodal.aws.prices import load_prices
@@ -134,20 +134,22 @@ class Jobs(Launcher):
     def stop(self) -> None:
         """See `Launcher.stop`: every job of ours is told once, and awaited."""
         self._stopped.set()
-        calls = Calls(self.service, self._sagemaker)
+        calls = Calls(self.service, self._sagemaker).within(STOP_PATIENCE)
         with self._lock:
             jobs = [] if self._leave else list(self._active.values())
         grace = _POD_GRACE if os.environ.get("INTERMODAL_ON") else _GRACE
+        told = []
         for job in jobs:
             with _warned(job):
                 # asked again now: the run that a job was left to may have died since
                 job.ours = job.ours or job.ownership.is_ours(job.name)
                 if job.ours:
                     self._tell(calls, job)
-        for job in jobs:
+                    told.append(job)
+        for job in told:
             with _warned(job):
-                if job.ours:
-                    wait_for_end(calls, job.kind, job.name, grace)
+                wait_for_end(calls, job.kind, job.name, grace)
+        for job in jobs:
             self._forget(job)
 
     def rendered(self, plan: TaskPlan) -> RenderedJob:
@@ -235,7 +237,8 @@ class Jobs(Launcher):
 
     def _note(self, job: Job, launch: Launch, *, created: bool) -> None:
         """Say where the task runs, in its record and in its log."""
-        page = job.kind.address(job.name, self.place.region)
+        # AWS's console shows only what is AWS's
+        page = "" if is_local(self._sagemaker) else job.kind.address(job.name, self.place.region)
         what = "submitted" if created else "adopted: it was running, or had ended, when we came"
         if not job.ours and job.kind.status(job.description or {}) == IN_PROGRESS:
             whose = self._patiently(partial(job.ownership.other, job.name))
