@@ -68,7 +68,7 @@ def test_steps_that_run_elsewhere_are_named(cli):
 
 def test_people_read_yaml_with_what_is_not_known_yet(cli, tmp_path):
     (tmp_path / "intermodal.toml").write_text(
-        '[sagemaker]\nregion = "eu-west-1"\n[sagemaker.steps.generate]\nspot = true\n'
+        '[sagemaker]\nregion = "eu-west-1"\n[sagemaker.steps.train_pytorch]\nspot = true\n'
     )
     text = cli("render", REVIEWS).out
     blocks = text.split("\n\n")
@@ -77,6 +77,8 @@ def test_people_read_yaml_with_what_is_not_known_yet(cli, tmp_path):
     assert "# known only while it runs: TrainingJobName" in text
     body = yaml.safe_load(blocks[0])["CreateProcessingJob"]
     assert body["Environment"]["AWS_DEFAULT_REGION"] == "eu-west-1"
+    (training,) = (block for block in blocks if "# train-pytorch" in block.splitlines())
+    assert yaml.safe_load(training)["CreateTrainingJob"]["EnableManagedSpotTraining"] is True
 
 
 @pytest.mark.parametrize(
