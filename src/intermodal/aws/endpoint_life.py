@@ -78,7 +78,9 @@ class Endpoints:
             if request.operation in ("CreateModel", "CreateEndpointConfig"):
                 self._send(request)
         self._put(deployment, config, endpoint)
-        found = self.wait_in_service(deployment.endpoint, config.parameters["EndpointConfigName"])
+        name = config.parameters["EndpointConfigName"]
+        # AWS's model lets a description go without the configuration's name, and some services at other addresses do.
+        found = {"EndpointConfigName": name, **self.wait_in_service(deployment.endpoint, name)}
         for request in requests:
             if request.service == "application-autoscaling":
                 Calls(request.service, self.settings)(request.operation, **request.parameters)

@@ -93,7 +93,8 @@ def still_deployed(metadata: Mapping[str, Any], engine: str = "") -> str | None:
         return f"SageMaker could not be asked for the endpoint {name}: {error.headline}"
     if found is None:
         return f"the endpoint {name} is gone"
-    if found.get("EndpointConfigName") != facts["endpoint_config"] or found["EndpointStatus"] != "InService":
+    wanted = facts["endpoint_config"]
+    if found.get("EndpointConfigName", wanted) != wanted or found["EndpointStatus"] != "InService":
         return f"the endpoint {name} is {found['EndpointStatus']} with another configuration"
     return None
 

@@ -81,7 +81,7 @@ def create_request(definition: Definition, tags: dict[str, str]) -> dict[str, An
         "PipelineName": definition.name,
         "PipelineDisplayName": definition.name,
         "RoleArn": definition.role,
-        "PipelineDescription": definition.description[:_DESCRIPTION] or definition.name,
+        "PipelineDescription": _about(definition),
     }
     text = _compact(definition)
     if len(text.encode()) < LARGEST:
@@ -128,12 +128,16 @@ def _is_same(found: dict[str, Any], definition: Definition) -> bool:
         body = json.loads(found.get("PipelineDefinition", ""))
     except ValueError:
         return False
-    about = definition.description[:_DESCRIPTION] or definition.name
     return bool(
         body == definition.body
         and found.get("RoleArn") == definition.role
-        and found.get("PipelineDescription") == about
+        and found.get("PipelineDescription") == _about(definition)
     )
+
+
+def _about(definition: Definition) -> str:
+    """The description as AWS takes it: on one line, within its length."""
+    return " ".join(definition.description.split())[:_DESCRIPTION].strip() or definition.name
 
 
 def _check_tracking(definition: Definition) -> None:
