@@ -31,7 +31,6 @@ from running import run  # noqa: E402, F401  fixtures
 from sagemaker_runs import sagemaker  # noqa: E402, F401
 from seaweedfs import s3, seaweedfs  # noqa: E402, F401
 
-
 # The same examples every time, so that a change is to blame for what fails; INTERMODAL_EXPLORE=1 draws others. How long
 # one takes says nothing on a machine that others use.
 hypothesis.settings.register_profile("repeatable", derandomize=not os.environ.get("INTERMODAL_EXPLORE"), deadline=None)
