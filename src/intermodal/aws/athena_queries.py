@@ -117,15 +117,15 @@ class Athena:
     def stop(self, identifier: str) -> None:
         """Stop a query; one that has ended already is left as it is."""
         request = Request("athena", "StopQueryExecution", {"QueryExecutionId": identifier})
-        send(request, self.settings, accept=("InvalidRequestException",))
+        send(request, self.settings.ending(), accept=("InvalidRequestException",))
 
     def _followed(self, request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         """What starting a query was answered, and the query at its end."""
         return followed(
-            lambda: answered(request, self.settings),
+            lambda settings: answered(request, settings),
             lambda answer: (answer, self._wait(str(answer["QueryExecutionId"]))),
             lambda answer: self.stop(str(answer["QueryExecutionId"])),
-            leave=self.settings.on_interrupt == "leave",
+            self.settings,
         )
 
     def _wait(self, identifier: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from intermodal.aws.client import aws_client, renew_clients
@@ -18,6 +17,7 @@ from intermodal.aws.settings import SageMakerSettings
 from intermodal.errors import IntermodalError, RuntimeFailed
 
 _FIRST, _LONGEST = 0.2, 15.0  # seconds between two attempts
+_LONGEST_TEXT = 300  # characters of an answer that is no answer
 _QUIET = 3.0  # seconds after which silence is explained
 _PASSING = frozenset(
     {
@@ -158,8 +158,7 @@ class Calls:
         Args:
             seconds: Most seconds for a call.
         """
-        settings = replace(self.settings, patience=min(self.settings.patience, seconds))
-        return Calls(self.service, settings, sleep=self._sleep, clock=self._clock, say=self._say)
+        return Calls(self.service, self.settings.within(seconds), sleep=self._sleep, clock=self._clock, say=self._say)
 
     def pages(self, operation: str, member: str, **parameters: Any) -> Iterator[Any]:
         """Every item of a listing, page after page.
@@ -190,7 +189,8 @@ class Calls:
         if code in _EXPIRED:
             return Lost(f"{code}: {message}", expired=True)
         if code in _PASSING or status >= _SERVER_FAULT or status == 429:
-            return Lost(f"{code or status}: {message}")
+            # What stands between us and AWS answers with pages of HTML.
+            return Lost(f"{code or status}: {' '.join(message.split())}"[:_LONGEST_TEXT])
         denied = code.startswith("AccessDenied") or code == "UnauthorizedOperation"
         return Refused(
             f"{self.service} refused {operation}",

@@ -98,10 +98,10 @@ class Emr:
             RuntimeFailed: EMR refused, did not answer, or gives no end in time.
         """
         run, found = followed(
-            lambda: self.start(job, attempt),
+            lambda settings: Emr(self.where, self.emr, settings, self.place, self._sleep).start(job, attempt),
             lambda run: (run, self._wait(run)),
             self.cancel,
-            leave=self.settings.on_interrupt == "leave",
+            self.settings,
         )
         if found["state"] in _GOOD:
             return found
@@ -114,7 +114,7 @@ class Emr:
 
     def cancel(self, run: JobRun) -> None:
         """Cancel a job; one that has ended is left as it is."""
-        send(run.request("cancel"), self.settings, accept=("ValidationException", "ResourceNotFoundException"))
+        send(run.request("cancel"), self.settings.ending(), accept=("ValidationException", "ResourceNotFoundException"))
 
     def driver_log(self, run: JobRun) -> list[str]:
         """What the driver printed, errors after output; empty before EMR has written it."""

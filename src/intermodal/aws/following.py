@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from intermodal.aws.settings import SageMakerSettings
 from intermodal.errors import Interrupted
 
 Started = TypeVar("Started")
@@ -15,15 +16,18 @@ _SHORTEST_PAUSE = 0.2
 
 
 def followed(
-    start: Callable[[], Started], wait: Callable[[Started], Ended], stop: Callable[[Started], None], *, leave: bool
+    start: Callable[[SageMakerSettings], Started],
+    wait: Callable[[Started], Ended],
+    stop: Callable[[Started], None],
+    settings: SageMakerSettings,
 ) -> Ended:
     """Start work and wait for its end.
 
     Args:
-        start: Starts it; called again it finds the same work, because its token is the same.
+        start: Starts it, as patient as the settings; called again it finds the same work, by its token.
         wait: Waits for its end.
         stop: Stops it.
-        leave: Whether it goes on when we are told to stop.
+        settings: Say whether it goes on when we are told to stop, and how patient to be.
 
     Returns:
         What `wait` gave.
@@ -33,12 +37,12 @@ def followed(
     """
     begun: list[Started] = []
     try:
-        begun.append(start())
+        begun.append(start(settings))
         return wait(begun[0])
     except BaseException as error:
-        if told_to_stop(error) and not leave:
+        if told_to_stop(error) and settings.on_interrupt != "leave":
             # interrupted before the answer: nobody knows whether it began, and asking again tells what to stop
-            stop(begun[0] if begun else start())
+            stop(begun[0] if begun else start(settings.ending()))
         raise
 
 

@@ -12,7 +12,6 @@ from intermodal.aws.request import Request
 from intermodal.aws.service_model import check_request
 from intermodal.errors import IntermodalError, RuntimeFailed, StepFailed
 
-STOP_PATIENCE = 60.0  # seconds for which a service that does not answer is asked to stop a job
 _LOOK_SECONDS = 0.2
 _TAKEN = ("ResourceInUse", "ResourceInUseException", "ConflictException")
 

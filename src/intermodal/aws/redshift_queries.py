@@ -45,10 +45,10 @@ class Redshift:
         """
         request = statement_request(sql, self.redshift, nonce)
         found = followed(
-            lambda: str(answered(request, self.settings)["Id"]),
+            lambda settings: str(answered(request, settings)["Id"]),
             self._wait,
             self.cancel,
-            leave=self.settings.on_interrupt == "leave",
+            self.settings,
         )
         if found["Status"] != "FINISHED":
             raise RuntimeFailed(
@@ -77,7 +77,7 @@ class Redshift:
     def cancel(self, identifier: str) -> None:
         """Cancel a statement; one that has ended is left as it is."""
         request = Request("redshift-data", "CancelStatement", {"Id": identifier})
-        send(request, self.settings, accept=("ValidationException", "ResourceNotFoundException"))
+        send(request, self.settings.ending(), accept=("ValidationException", "ResourceNotFoundException"))
 
     def _wait(self, identifier: str) -> dict[str, Any]:
         request = Request("redshift-data", "DescribeStatement", {"Id": identifier})

@@ -14,10 +14,11 @@ from typing import Any
 from intermodal.aws.calls import Calls
 from intermodal.aws.client import is_local
 from intermodal.aws.job_kinds import COMPLETED, ENDED, STOPPED, STOPPING, JobKind, page_of
-from intermodal.aws.jobs import STOP_PATIENCE, create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
 from intermodal.aws.ownership import Ownership
 from intermodal.aws.request import Request
 from intermodal.aws.service_bills import log_bills
+from intermodal.aws.settings import STOP_PATIENCE
 from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed
 
 _FIRST_PAUSE = 0.2

@@ -22,6 +22,7 @@ from intermodal.core.sections import (
 )
 from intermodal.errors import UsageError
 
+STOP_PATIENCE = 60.0  # seconds for which a service that does not answer is asked to stop a job
 SECTION = "sagemaker"
 ROLE_NAME = "intermodal-execution"  # what `intermodal aws init` makes
 ROLE_VARIABLE = "INTERMODAL_SAGEMAKER_ROLE"
@@ -142,6 +143,14 @@ class SageMakerSettings:
             step: The step's name, with dashes or underscores.
         """
         return self.steps.get(step.replace("-", "_"), self.job)
+
+    def within(self, seconds: float) -> SageMakerSettings:
+        """The same, but with no more patience than so many seconds."""
+        return replace(self, patience=min(self.patience, seconds))
+
+    def ending(self) -> SageMakerSettings:
+        """The same, for whoever was told to stop, and has something to stop in turn."""
+        return self.within(STOP_PATIENCE)
 
 
 def sagemaker_settings(settings: Settings) -> SageMakerSettings:

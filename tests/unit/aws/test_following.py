@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from intermodal.aws.following import followed, watched
+from intermodal.aws.settings import SageMakerSettings
 from intermodal.errors import Interrupted, RuntimeFailed
 
 STOPS = [KeyboardInterrupt(), SystemExit(143), Interrupted("told to stop")]
@@ -18,8 +19,8 @@ class Work:
         self.started: set[str] = set()
         self.calls: list[str] = []
 
-    def start(self) -> str:
-        self.calls.append("start")
+    def start(self, settings: SageMakerSettings) -> str:
+        self.calls.append(f"start {settings.patience:.0f}")
         self.started.add("token")  # the same token is the same work
         if self.starting is not None:
             error, self.starting = self.starting, None
@@ -36,13 +37,15 @@ class Work:
         self.calls.append(f"stop {identifier}")
 
     def follow(self, *, leave: bool = False) -> str:
-        return followed(self.start, self.wait, self.stop, leave=leave)
+        return followed(
+            self.start, self.wait, self.stop, SageMakerSettings(on_interrupt="leave" if leave else "cancel")
+        )
 
 
 def test_work_that_ends_is_not_stopped() -> None:
     work = Work()
     assert work.follow() == "done"
-    assert work.calls == ["start", "wait id"]
+    assert work.calls == ["start 300", "wait id"]
 
 
 @pytest.mark.parametrize("how", STOPS)
@@ -50,7 +53,7 @@ def test_told_to_stop_while_it_runs_it_is_stopped_once(how: BaseException) -> No
     work = Work(waiting=how)
     with pytest.raises(type(how)):
         work.follow()
-    assert work.calls == ["start", "wait id", "stop id"]
+    assert work.calls == ["start 300", "wait id", "stop id"]
 
 
 @pytest.mark.parametrize("how", STOPS)
@@ -58,7 +61,7 @@ def test_told_to_stop_before_the_answer_came_it_is_found_and_stopped(how: BaseEx
     work = Work(starting=how)
     with pytest.raises(type(how)):
         work.follow()
-    assert work.calls == ["start", "start", "stop id"]
+    assert work.calls == ["start 300", "start 60", "stop id"]
     assert work.started == {"token"}
 
 
@@ -67,14 +70,14 @@ def test_asked_to_leave_it_is_left(how: BaseException) -> None:
     work = Work(waiting=how)
     with pytest.raises(type(how)):
         work.follow(leave=True)
-    assert work.calls == ["start", "wait id"]
+    assert work.calls == ["start 300", "wait id"]
 
 
 def test_a_service_that_does_not_answer_stops_nothing() -> None:
     work = Work(waiting=RuntimeFailed("no answer"))
     with pytest.raises(RuntimeFailed):
         work.follow()
-    assert work.calls == ["start", "wait id"]
+    assert work.calls == ["start 300", "wait id"]
 
 
 def test_work_is_looked_at_in_growing_pauses_until_it_ends() -> None:

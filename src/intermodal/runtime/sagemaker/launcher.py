@@ -16,12 +16,12 @@ from intermodal.aws.billing import billed, shared_bill
 from intermodal.aws.calls import Calls
 from intermodal.aws.client import find_place, is_local, longest_pause
 from intermodal.aws.job_kinds import COMPLETED, ENDED, IN_PROGRESS, KINDS, STOPPED, STOPPING, JobKind
-from intermodal.aws.jobs import STOP_PATIENCE, create_or_adopt, end_error, find_job, stop_job, wait_for_end
+from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, wait_for_end
 from intermodal.aws.logs import JobLog
 from intermodal.aws.ownership import Ownership
 from intermodal.aws.prices import load_prices
 from intermodal.aws.request import Place, Request, TaskPlan
-from intermodal.aws.settings import SageMakerSettings
+from intermodal.aws.settings import STOP_PATIENCE, SageMakerSettings
 from intermodal.core.config import Settings
 from intermodal.errors import ArtifactCorrupt, IntermodalError, Interrupted, RuntimeFailed, StoreFailed
 from intermodal.runtime.answer import write_executor_output

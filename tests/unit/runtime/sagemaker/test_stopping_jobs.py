@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from intermodal.aws.job_kinds import TRAINING
-from intermodal.aws.jobs import STOP_PATIENCE
 from intermodal.aws.ownership import Ownership
-from intermodal.aws.settings import SageMakerSettings
+from intermodal.aws.settings import STOP_PATIENCE, SageMakerSettings
 from intermodal.core.config import load_settings
 from intermodal.errors import RuntimeFailed
 from intermodal.runtime.sagemaker import launcher
