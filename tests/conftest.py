@@ -14,6 +14,9 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 SHARED = Path(os.environ.get("INTERMODAL_SHARED", ROOT.parent / "shared"))
 
+# Said before torch is first imported: with a test on every core, threads that wait by spinning take the others' time.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
