@@ -152,13 +152,9 @@ class Calls:
         except (BotoCoreError, OSError) as error:
             raise Lost(f"{type(error).__name__}: {error}", expired=_is_expired(error)) from error
 
-    def within(self, seconds: float) -> Calls:
-        """The same service, asked again for so long at most; for whoever has to end.
-
-        Args:
-            seconds: Most seconds for a call.
-        """
-        return Calls(self.service, self.settings.within(seconds), sleep=self._sleep, clock=self._clock, say=self._say)
+    def ending(self) -> Calls:
+        """The same service, asked again for less long; for whoever has to end."""
+        return Calls(self.service, self.settings.ending(), sleep=self._sleep, clock=self._clock, say=self._say)
 
     def pages(self, operation: str, member: str, **parameters: Any) -> Iterator[Any]:
         """Every item of a listing, page after page.

@@ -18,7 +18,6 @@ from intermodal.aws.jobs import create_or_adopt, end_error, find_job, stop_job, 
 from intermodal.aws.ownership import Ownership
 from intermodal.aws.request import Request
 from intermodal.aws.service_bills import log_bills
-from intermodal.aws.settings import STOP_PATIENCE
 from intermodal.errors import IntermodalError, Interrupted, RuntimeFailed
 
 _FIRST_PAUSE = 0.2
@@ -142,7 +141,7 @@ class ServiceJob:
         """Stop the job and wait; one whose creation was interrupted may appear a moment later."""
         if not self.name or self._calls.settings.on_interrupt == "leave" or self._is_left():
             return
-        calls, until = self._calls.within(STOP_PATIENCE), time.monotonic() + _CREATED_LATE
+        calls, until = self._calls.ending(), time.monotonic() + _CREATED_LATE
         while find_job(calls, self._kind, self.name) is None and time.monotonic() < until:
             self._sleep(_FIRST_PAUSE)
         if stop_job(calls, self._kind, self.name):

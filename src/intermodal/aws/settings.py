@@ -144,13 +144,9 @@ class SageMakerSettings:
         """
         return self.steps.get(step.replace("-", "_"), self.job)
 
-    def within(self, seconds: float) -> SageMakerSettings:
-        """The same, but with no more patience than so many seconds."""
-        return replace(self, patience=min(self.patience, seconds))
-
     def ending(self) -> SageMakerSettings:
-        """The same, for whoever was told to stop, and has something to stop in turn."""
-        return self.within(STOP_PATIENCE)
+        """The same, but with no more patience than whoever was told to stop, and has something to stop in turn."""
+        return replace(self, patience=min(self.patience, STOP_PATIENCE))
 
 
 def sagemaker_settings(settings: Settings) -> SageMakerSettings:

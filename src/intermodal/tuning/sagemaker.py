@@ -13,7 +13,6 @@ from intermodal.aws.calls import Calls
 from intermodal.aws.job_kinds import STOPPED, TUNING
 from intermodal.aws.objects import is_there
 from intermodal.aws.service_job import ServiceJob
-from intermodal.aws.settings import STOP_PATIENCE
 from intermodal.aws.surroundings import current_plan
 from intermodal.aws.tuning import FEATURES, render
 from intermodal.aws.tuning_job import STATES, ChildJob, TuningProgress, child_jobs, fetch_model, unpack
@@ -66,7 +65,7 @@ def tune_on_sagemaker(parameters: dict[str, Any], given: Given, model: Path, fol
     try:
         described = job.run(TuningProgress(tuning.trials, tuning.metric))
     except BaseException:
-        _tell_of_remains(calls.within(STOP_PATIENCE), job.name, tuning)
+        _tell_of_remains(calls.ending(), job.name, tuning)
         raise
     children = child_jobs(calls, job.name, tuning)
     trials = [_record(number, child) for number, child in enumerate(children)]

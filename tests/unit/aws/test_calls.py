@@ -91,8 +91,20 @@ def test_patience_ends_and_says_what_to_do(monkeypatch, clock):
 def test_whoever_has_to_end_is_less_patient_but_never_more(monkeypatch, clock, patience, asked_for):
     client = Answers(*[EndpointConnectionError(endpoint_url="x") for _ in range(1000)])
     with pytest.raises(RuntimeFailed, match=f"for {asked_for:.0f} s"):
-        calls(monkeypatch, clock, client, patience=patience).within(60.0)("DescribeTrainingJob", TrainingJobName="a")
+        calls(monkeypatch, clock, client, patience=patience).ending()("DescribeTrainingJob", TrainingJobName="a")
     assert 0 < clock.now <= asked_for
+
+
+def test_a_page_of_html_is_told_in_a_line(monkeypatch, clock):
+    told, page = [], "<html>\n <title>502 Bad Gateway</title>\n" + "<p>so</p>\n" * 200
+    client = Answers(*[refusal("502", 502, page)] * 1000)
+    with pytest.raises(RuntimeFailed) as caught:
+        calls(monkeypatch, clock, client, say=told.append)("DescribeTrainingJob")
+    for text in (str(caught.value.seen), *told):
+        assert "502: <html> <title>502 Bad Gateway</title> <p>so</p>" in text
+        assert len(text.splitlines()) == 1
+        assert len(text) < 400
+    assert len(told) == 1
 
 
 def test_a_no_is_a_no_at_once(monkeypatch, clock):

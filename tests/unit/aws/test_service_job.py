@@ -44,7 +44,7 @@ class Service:
             self.end("Stopped", name)
         return dict(self.jobs[name])
 
-    def within(self, _seconds: float) -> Service:
+    def ending(self) -> Service:
         return self
 
     def end(self, status: str, name: str = "job") -> None:

@@ -40,11 +40,13 @@ def test_a_training_killed_at_several_points_ends_with_the_same_bytes(
     ):
         killed = attempts.run(f"killed{number}", kill=kill)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
+    kept = attempts.positions()
     last = attempts.run("resumed")
     assert last.returncode == 0, last.stderr
     assert "resuming from the checkpoint after step" in last.stdout
     assert attempts.made("resumed") == attempts.made("whole")
-    assert attempts.metadata("resumed").pop("resumed_from_step") > 0  # on a slow disk not the last step that was done
+    # How far three short lives come depends on the disk: checkpoints are written while the training goes on.
+    assert attempts.metadata("resumed").pop("resumed_from_step") == kept[-1] > 0
     assert "resumed_from_step" not in attempts.metadata("whole")
     assert len(attempts.positions()) <= 2
     assert attempts.positions()[-1] == 50

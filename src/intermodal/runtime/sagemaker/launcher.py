@@ -21,7 +21,7 @@ from intermodal.aws.logs import JobLog
 from intermodal.aws.ownership import Ownership
 from intermodal.aws.prices import load_prices
 from intermodal.aws.request import Place, Request, TaskPlan
-from intermodal.aws.settings import STOP_PATIENCE, SageMakerSettings
+from intermodal.aws.settings import SageMakerSettings
 from intermodal.core.config import Settings
 from intermodal.errors import ArtifactCorrupt, IntermodalError, Interrupted, RuntimeFailed, StoreFailed
 from intermodal.runtime.answer import write_executor_output
@@ -134,7 +134,7 @@ class Jobs(Launcher):
     def stop(self) -> None:
         """See `Launcher.stop`: every job of ours is told once, and awaited."""
         self._stopped.set()
-        calls = Calls(self.service, self._sagemaker).within(STOP_PATIENCE)
+        calls = Calls(self.service, self._sagemaker.ending())
         with self._lock:
             jobs = [] if self._leave else list(self._active.values())
         grace = _POD_GRACE if os.environ.get("INTERMODAL_ON") else _GRACE

@@ -57,23 +57,31 @@ def test_the_step_of_the_catalogue_is_a_request_that_aws_takes(where: str) -> No
     ]
 
 
-# A task's name goes into a variable, which is one line of text.
-LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"])
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=200)
+# A task's name goes into a variable, which is one line of text. KFP's names are.
+LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=80)
 
 
 @given(
-    words=st.lists(st.text(LETTERS, min_size=1, max_size=200), min_size=2, max_size=2),
+    pipeline=NAMES,
+    task=LINES,
     attempt=st.integers(1, 99),
     value=st.text(st.characters(codec="utf-8", exclude_characters="\0")),
     where=st.sampled_from(PLACES),
 )
 def test_whatever_a_task_is_called_and_given_the_request_is_within_aws_limits(
-    words: list[str], attempt: int, value: str, where: str
+    pipeline: str, task: str, attempt: int, value: str, where: str
 ) -> None:
-    job = rendered(where, pipeline=words[0], task=words[1][:80], attempt=attempt, parameters={"text": value})
+    job = rendered(where, pipeline=pipeline, task=task, attempt=attempt, parameters={"text": value})
     assert problems(job.request.service, job.request.operation, job.request.parameters) == []
     assert len(job.name) <= 64
     assert parse(job.staged_files[0].content.decode()).parameters["text"] == value
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_a_variable_of_two_lines_is_refused(where: str) -> None:
+    with pytest.raises(UsageError, match="sparkSubmitParameters"):
+        rendered(where, task="one\nother")
 
 
 @pytest.mark.parametrize("where", PLACES)

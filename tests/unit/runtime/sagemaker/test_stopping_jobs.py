@@ -37,11 +37,7 @@ class Gone:
     patience: list[float]
 
     def __init__(self, _service: str, settings: SageMakerSettings, **_more: Any) -> None:
-        self.settings = settings
-
-    def within(self, seconds: float) -> Gone:
-        self.patience.append(seconds)
-        return self
+        self.patience.append(settings.patience)
 
     def __call__(self, operation: str, **given: Any) -> dict[str, Any]:
         name = given["TrainingJobName"]
@@ -60,6 +56,7 @@ def test_a_job_that_cannot_be_asked_for_is_asked_for_once_and_the_others_are_sto
     jobs = Jobs(load_settings(), SageMakerSettings(), "adding")
     for name in ("lost", "found"):
         jobs._active[name] = Job(TRAINING, name, Mine(), description={"TrainingJobStatus": "InProgress"})
+    Gone.patience.clear()
     jobs.stop()
     assert Gone.patience == [STOP_PATIENCE]
     assert [operation for operation, name in Gone.asked if name == "lost"] == ["DescribeTrainingJob"]

@@ -64,6 +64,23 @@ def test_the_token_is_that_of_the_content() -> None:
     assert 32 <= len(token) <= 128
 
 
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("Rates reviews.\n\n    Every night,\x85 and on\u2028demand.\n", "Rates reviews. Every night, and on demand."),
+        (" \n", "toy"),
+        ("word " * 1000, ("word " * 1000)[:3072].strip()),
+    ],
+)
+def test_the_description_is_a_line_within_its_length_and_the_same_is_no_change(
+    written: str, sent: str, calls: Calls
+) -> None:
+    described = replace(definition(), description=written)
+    assert upsert(described, calls).change == "created"
+    assert client().describe_pipeline(PipelineName="toy")["PipelineDescription"] == sent
+    assert upsert(described, calls).change == "unchanged"
+
+
 def test_a_definition_of_more_than_100_kilobytes_goes_through_s3(calls: Calls) -> None:
     large = definition(steps=60)
     assert len(json.dumps(large.body)) > LARGEST
