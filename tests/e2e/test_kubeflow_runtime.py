@@ -115,9 +115,19 @@ def test_status_logs_lineage_and_verify_work_on_such_a_run(go: Go):
         [{"path": "*/runs", "method": "POST", "drop": "before", "times": 1}],
         [{"path": "*/runs", "method": "POST", "status": 503, "times": 2}],
         [{"path": "*/upload_version", "method": "POST", "drop": "after", "times": 1}],
+        [{"path": "/k8s/*", "status": 503, "times": 12}],
         [{"path": "*/runs/*", "drop": "before", "times": 2, "skip": 2}, {"path": "/k8s/*", "status": 503, "times": 2}],
     ],
-    ids=["503 on get", "429 on list", "lost after create", "lost before create", "503 on create", "upload", "mixed"],
+    ids=[
+        "503 on get",
+        "429 on list",
+        "lost after create",
+        "lost before create",
+        "503 on create",
+        "upload",
+        "no logs",
+        "mixed",
+    ],
 )
 def test_a_server_that_stumbles_gets_one_run_and_every_line_once(go: Go, fake: KubeflowFake, home: Path, faults: Any):
     for fault in faults:

@@ -22,6 +22,7 @@ from intermodal.runtime.tracker import artifact_facts, metrics_of
 
 Outcomes = Callable[[], list[Told]]
 _UNDERWAY = (PENDING, RUNNING)
+_LOG_SECONDS = 10.0  # how long the end of a task waits for its log, when the server does not give it
 
 
 class Follower:
@@ -58,6 +59,7 @@ class Follower:
         self._ended: set[str] = {task.name for task in record.tasks if task.state not in _UNDERWAY}
         self._begun: set[str] = {task.name for task in record.tasks if task.state != PENDING}
         self._pods: dict[str, tuple[str, ...]] = {}
+        self._unread: dict[str, float] = {}  # tasks that have ended and whose logs were not to be had, since when
         run_id = str(record.remote["run_id"])
         namespace = server.settings.namespace or "kubeflow"
         fetches: list[Fetch] = [lambda pod, created: server.pod_log(pod, run_id, created), ClusterLogs(namespace).fetch]
@@ -74,7 +76,7 @@ class Follower:
         """
         while True:
             run = self.look()
-            if has_ended(run):
+            if has_ended(run) and not self._unread:
                 return run
             self._server.patience.sleep(self._server.settings.poll)
 
@@ -87,10 +89,12 @@ class Follower:
         outcomes = outcomes_by_name(self._read_outcomes(), self._pods) if newly else {}
         for item in sorted(seen, key=lambda item: item not in newly):  # what has ended is told before what begins
             self._begin(item)
-            if item.state == RUNNING or item in newly:
-                self._logs.copy(item, last=item in newly)
-            if item in newly:
+            if item.state == RUNNING:
+                self._logs.copy(item)
+            if item in newly and self._has_its_log(item):
                 self._end(item, outcomes.get(item.name))
+        shown = {item.name for item in newly}
+        self._unread = {name: since for name, since in self._unread.items() if name in shown}
         self.record.save(self._runs)
         return run
 
@@ -120,6 +124,16 @@ class Follower:
         if seen.pods and seen.name not in self._begun:
             self._begun.add(seen.name)
             self._observer.task_started(task)
+
+    def _has_its_log(self, seen: SeenTask) -> bool:
+        """Whether all that an ended task printed is here, or has been waited for long enough."""
+        if not self._logs.copy(seen, last=True):
+            now = self._server.patience.clock()
+            if now - self._unread.setdefault(seen.name, now) < _LOG_SECONDS:
+                return False
+            self.warn(f"the log of {seen.name} could not be read to its end: {self._server.settings.host} gave none")
+        self._unread.pop(seen.name, None)
+        return True
 
     def _end(self, seen: SeenTask, outcome: Outcome | None) -> None:
         task = updated(self.record.task(seen.name) or self._iteration(seen.name), seen)

@@ -38,21 +38,30 @@ class PodLogs:
         self._warn = warn
         self._tails: dict[str, Tail] = {}
 
-    def copy(self, seen: SeenTask, *, last: bool = False) -> None:
+    def copy(self, seen: SeenTask, *, last: bool = False) -> bool:
         """Copy what a task's pods have printed since the last time.
 
         Args:
             seen: The task, as the server shows it.
             last: Nothing more will come: an unfinished line is told too.
+
+        Returns:
+            Whether every pod's log was to be had; if not, asking again is worth while.
         """
         path = self._folder / "tasks" / seen.name / "log.txt"
         tail = self._tails.get(seen.name) or self._begun(seen.name, path)
+        lost = False
         for pod in seen.pods:
-            content = self._fetch(pod, seen.created)
+            try:
+                content = self._fetch(pod, seen.created)
+            except Lost:
+                lost = True
+                break  # a later attempt's log comes after this one's
             if content is not None:
                 _append(path, pod, content)
-        for line in tail.lines(last=last):
+        for line in tail.lines(last=last and not lost):
             self._say(seen.name, line)
+        return not lost
 
     def _begun(self, name: str, path: Path) -> Tail:
         """The reader of a log; what an earlier follower has shown is not shown again."""
@@ -64,8 +73,6 @@ class PodLogs:
         while self._fetches:
             try:
                 return self._fetches[0](pod, created)
-            except Lost:
-                return None  # the next look brings it
             except Refused as refused:
                 del self._fetches[0]
                 if not self._fetches:
