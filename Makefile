@@ -25,8 +25,14 @@ $(VENV)/.setup-dev-$(LOCK): $(VENV)/.setup-$(LOCK)
 demo: setup
 	@setup/timed "pipeline" $(BIN)/intermodal run pipelines/reviews.py
 
+# TensorFlow has a process without PyTorch's, Spark's and fifty other native libraries in it, as in its own image.
+TENSORFLOW_TESTS := tests/unit/steps/test_train_tensorflow.py
+
 test: setup-dev
-	@setup/timed "tests" $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15
+	@failed=0; \
+	setup/timed "tests of TensorFlow" $(BIN)/python -m pytest $(TENSORFLOW_TESTS) || failed=1; \
+	setup/timed "tests" $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 --ignore $(TENSORFLOW_TESTS) || failed=1; \
+	exit $$failed
 
 check: setup-dev
 	@setup/timed "lint" $(BIN)/ruff check .

@@ -80,8 +80,9 @@ class AutomlProgress:
         if text != self._told:
             self._told = text
             print(text, flush=True)
-            for item in description.get("PartialFailureReasons") or ():
-                print(f"warning: {item.get('PartialFailureMessage', '')}", flush=True)
+            reasons = [item.get("PartialFailureMessage") for item in description.get("PartialFailureReasons") or ()]
+            for reason in filter(None, reasons):
+                print(f"warning: {reason}", flush=True)
 
 
 def all_candidates(calls: Calls, name: str) -> list[AutoCandidate]:

@@ -15,6 +15,7 @@ from intermodal.errors import UsageError
 
 if TYPE_CHECKING:
     from intermodal.aws.cost import RunEstimate, TaskEstimate
+    from intermodal.core.config import Settings
     from intermodal.runtime.pipeline import Pipeline
     from intermodal.runtime.plan import PlannedTask
 
@@ -37,15 +38,18 @@ def main(arguments: Sequence[str]) -> int:
     from intermodal.core.config import load_settings
     from intermodal.runtime.pipeline import load_pipeline, read_arguments
     from intermodal.runtime.plan import make_plan
+    from intermodal.runtime.step_names import warn_of_misspelt_names
 
     if options.on not in _RUNTIMES:
         raise UsageError("this runtime cannot be planned for", seen=options.on, expected=", ".join(_RUNTIMES))
     pipeline = load_pipeline(options.pipeline)
+    settings = load_settings()
+    warn_of_misspelt_names(pipeline, settings.extra)
     costs: RunEstimate | None = None
     if options.on == "local" and not any(word.endswith("=sagemaker") for word in options.place):
-        entries = make_plan(pipeline, read_arguments(pipeline, options.param), load_settings())
+        entries = make_plan(pipeline, read_arguments(pipeline, options.param), settings)
     else:
-        entries, costs = _with_cost(pipeline, options)
+        entries, costs = _with_cost(pipeline, settings, options)
     if options.json:
         told = {"pipeline": pipeline.name, "tasks": [item.to_json() for item in entries]}
         print(json.dumps({**told, **({"cost": costs.to_json()} if costs else {})}, indent=1))
@@ -54,16 +58,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _with_cost(pipeline: Pipeline, options: argparse.Namespace) -> tuple[list[PlannedTask], RunEstimate]:
+def _with_cost(
+    pipeline: Pipeline, settings: Settings, options: argparse.Namespace
+) -> tuple[list[PlannedTask], RunEstimate]:
     """The plan against the jobs' store, and the estimate; without an account nothing counts as remembered."""
     from intermodal.aws.settings import sagemaker_settings
     from intermodal.cli.aws_place import NO_ACCOUNT, has_credentials, place_for
-    from intermodal.core.config import load_settings
     from intermodal.runtime.pipeline import read_arguments
     from intermodal.runtime.placements import read_placements
     from intermodal.runtime.sagemaker.cost_plan import estimate_pipeline
 
-    settings = load_settings()
     sagemaker = sagemaker_settings(settings)
     place = place_for(sagemaker)
     placed = read_placements(options.place, options.on, pipeline, settings.extra)

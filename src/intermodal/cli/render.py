@@ -73,9 +73,11 @@ def _kubeflow(options: argparse.Namespace) -> str:
     from intermodal.runtime.kubeflow.settings import kubeflow_settings
     from intermodal.runtime.pipeline import load_pipeline, read_arguments
     from intermodal.runtime.placements import read_placements
+    from intermodal.runtime.step_names import warn_of_misspelt_names
 
     settings = load_settings()
     pipeline = load_pipeline(options.pipeline)
+    warn_of_misspelt_names(pipeline, settings.extra)
     placed = read_placements(options.place, options.on, pipeline, settings.extra)
     request = RunRequest(pipeline, read_arguments(pipeline, options.param), placements=placed)
     told = delegations(request, settings.extra)
@@ -95,10 +97,12 @@ def _rendered(options: argparse.Namespace) -> tuple[str, list[TaskRequests]]:
     from intermodal.runtime.pipeline import load_pipeline, read_arguments
     from intermodal.runtime.placements import read_placements
     from intermodal.runtime.sagemaker.rendered_pipeline import rendered_pipeline
+    from intermodal.runtime.step_names import warn_of_misspelt_names
 
     settings = load_settings()
     sagemaker = sagemaker_settings(settings)
     pipeline = load_pipeline(options.pipeline)
+    warn_of_misspelt_names(pipeline, settings.extra)
     placed = read_placements(options.place, options.on, pipeline, settings.extra)
     given = read_arguments(pipeline, options.param)
     place = _place(sagemaker)

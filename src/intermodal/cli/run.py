@@ -26,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     from intermodal.runtime.base import RunRequest, open_runtime
     from intermodal.runtime.pipeline import load_pipeline, read_arguments
     from intermodal.runtime.placements import read_placements
+    from intermodal.runtime.step_names import warn_of_misspelt_names
 
     settings = load_settings()
     runtime = open_runtime(options.on, settings)
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(
             "--max-cost is for runs that use SageMaker", seen=f"--on {options.on}", expected="--on sagemaker"
         )
+    warn_of_misspelt_names(pipeline, settings.extra)
     observer = observer_for(as_json=options.json, quiet=options.quiet)
     return finish(runtime.run(request, observer), settings, as_json=options.json)
 

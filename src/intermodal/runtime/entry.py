@@ -119,7 +119,9 @@ def _step(request: EntryRequest, settings: Settings) -> Work:
 def _on_runtime(pipeline: Any, arguments: dict[str, Any], request: EntryRequest, settings: Settings) -> Work:
     from intermodal.runtime.base import RunRequest, open_runtime
     from intermodal.runtime.placements import read_placements
+    from intermodal.runtime.step_names import warn_of_misspelt_names
 
+    warn_of_misspelt_names(pipeline, settings.extra)
     runtime = open_runtime(request.runtime, settings)
     asked = RunRequest(
         pipeline,

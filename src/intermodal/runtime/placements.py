@@ -13,6 +13,7 @@ from intermodal.errors import UsageError
 from intermodal.runtime.graph import GraphTask, tasks_of
 from intermodal.runtime.pipeline import Pipeline
 from intermodal.runtime.placing import LOCAL, PLACES
+from intermodal.runtime.step_names import names_of, spelling
 
 _WITHIN = {"kubeflow": ("kubeflow", *sorted(PLACES))}  # a pod delegates, and nothing runs beside a pod
 
@@ -37,7 +38,7 @@ def read_placements(words: list[str], runtime: str, pipeline: Pipeline, extra: d
     own = table(given.get(pipeline.name, {}), f"place.{pipeline.name}")
     tasks = tasks_of(pipeline.spec)
     everywhere = {step: place for step, place in given.items() if isinstance(place, str)}
-    found = {step: place for step, place in everywhere.items() if _spelling(step) in _names(tasks)}
+    found = {step: place for step, place in everywhere.items() if spelling(step) in names_of(tasks)}
     found = {step: _checked(step, f"{step}={place}", place, runtime, tasks) for step, place in (found | own).items()}
     for word in words:
         step, equals, place = word.partition("=")
@@ -50,9 +51,9 @@ def _checked(step: str, word: str, place: object, runtime: str, tasks: tuple[Gra
     if place not in places:
         expected = f"STEP=RUNTIME, a runtime of {', '.join(places)}"
         raise UsageError(f"a placement on {runtime} is wrong", seen=word, expected=expected)
-    names = _names(tasks)
-    if _spelling(step) not in names:
-        near = difflib.get_close_matches(_spelling(step), names, n=1)
+    names = names_of(tasks)
+    if spelling(step) not in names:
+        near = difflib.get_close_matches(spelling(step), names, n=1)
         known = ", ".join(names[name] for name in near or sorted(names))
         raise UsageError("the pipeline has no such step", seen=step, expected=known or "a step")
     if place in SPARK_PLACES:
@@ -65,18 +66,8 @@ def _require_spark(step: str, place: str, tasks: tuple[GraphTask, ...]) -> None:
     from intermodal.runtime.emr.render import require_spark
 
     for task in tasks:
-        if _spelling(step) not in _names((task,)):
+        if spelling(step) not in names_of((task,)):
             continue
         if not task.step:
             raise UsageError("only a step of intermodal runs on EMR", seen=f"{step}={place}", expected="such a step")
         require_spark(spec_of(load_function(task.step)), place)
-
-
-def _names(tasks: tuple[GraphTask, ...]) -> dict[str, str]:
-    """Every name of a task or step, in one spelling → as it is written."""
-    written = {item.name for item in tasks} | {item.step.rpartition(":")[2] for item in tasks if item.step}
-    return {_spelling(name): name for name in sorted(written)}
-
-
-def _spelling(name: str) -> str:
-    return name.replace("-", "_")
