@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from intermodal.cli.main import new_parser
+from intermodal.core.child import die_with
 from intermodal.core.executor_input import OPTIONS, TaskInput, read
 from intermodal.core.registry import load_function
 from intermodal.errors import from_json
@@ -19,7 +20,6 @@ from intermodal.runtime.pod_task import run_pod_task
 from intermodal.runtime.task import Task, run_task
 
 PARENT_VARIABLE = "INTERMODAL_PARENT"
-_DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -76,10 +76,5 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _die_with_parent() -> None:
     """End this process when the launcher is killed, even by kill -9: no task is left running."""
     parent = os.environ.get(PARENT_VARIABLE)
-    if not parent or not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != int(parent):  # it died before the request was made
-        os._exit(137)
+    if parent:
+        die_with(int(parent))

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from intermodal.core.child import die_with
 from intermodal.errors import IntermodalError
 
 REQUEST, ANSWER, OUTPUTS = "trial.json", "answer.json", "outputs"
 PARENT_VARIABLE = "INTERMODAL_TRIAL_PARENT"
-_DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 
 
 @dataclass(frozen=True)
@@ -128,25 +128,15 @@ def main() -> int:
         0, or 1 when the step failed.
     """
     os.environ.setdefault("_KFP_RUNTIME", "true")
-    _die_with_parent()
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent:
+        die_with(int(parent))  # when the tuning is killed, even by kill -9
     signal.signal(signal.SIGTERM, _end)
     return 1 if run_trial(Path(sys.argv[1])).error else 0
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
     os._exit(143)  # nothing is to be tidied up: whoever stopped it removes the folder
-
-
-def _die_with_parent() -> None:
-    """End when the tuning is killed, even by kill -9."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if not parent or not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != int(parent):
-        os._exit(137)
 
 
 if __name__ == "__main__":

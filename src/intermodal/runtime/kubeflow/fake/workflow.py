@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from intermodal.core.child import die_with
 from intermodal.errors import Interrupted
 from intermodal.runtime.kubeflow.fake.attempts import Attempts, Job
 from intermodal.runtime.kubeflow.fake.conductor import Conductor
@@ -28,13 +28,12 @@ from intermodal.runtime.local.hooks import Labels, orchestrated, run_pipeline
 from intermodal.runtime.local.patching import replaced
 from intermodal.runtime.outcome import write_atomically
 
-_DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
-
 
 def main() -> int:
     """Conduct the run that standard input tells about."""
     told = json.load(sys.stdin)
-    _die_with(told["parent"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then stops its runs in order
+    die_with(told["parent"])  # the server, even when it is killed by kill -9; its pods end with it in the same way
     options = FakeOptions.from_pipe(told["options"])
     folder = options.runs / told["job"]["run_id"]
     job = Job(**told["job"], options=options)
@@ -118,17 +117,6 @@ def _stoppable(attempts: Attempts, pods: Pods) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _die_with(parent: int) -> None:
-    """End this process when the server is killed, even by kill -9; its pods end with it in the same way."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then stops its runs in order
-    if sys.platform.startswith("linux"):
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the request was made
-        os._exit(137)
 
 
 if __name__ == "__main__":
