@@ -121,7 +121,7 @@ def slow(marks: Path) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_stops_its_job_once(sagemaker: LocalSageMaker, number: int):
-    going = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", "-p", "seed=7", "-p", "seconds=60")
+    going = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", "-p", "seed=7", "-p", "seconds=600")
     until_line(going, lambda line: "submitted" in line)
     wait_for(lambda: "InProgress" in jobs().values())
     os.kill(going.pid, number)
