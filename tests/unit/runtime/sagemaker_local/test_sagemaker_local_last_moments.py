@@ -16,11 +16,12 @@ import pytest
 from intermodal.runtime.sagemaker_local import hosting, job_log
 from intermodal.runtime.sagemaker_local.faults import Faults
 from intermodal.runtime.sagemaker_local.hosting import Hosted, ModelServer
+from intermodal.runtime.sagemaker_local.hosts import HostRun
 from intermodal.runtime.sagemaker_local.job_log import JobLog
 from intermodal.runtime.sagemaker_local.jobs import Job, JobRecord
 from intermodal.runtime.sagemaker_local.syncing import Sync
 from intermodal.runtime.sagemaker_local.transfer import files_below
-from local_sagemaker import wait_for
+from local_sagemaker import BUCKET, LocalSageMaker, read, run_training, wait_for
 
 
 class Bucket:
@@ -136,3 +137,20 @@ def test_all_that_a_server_printed_is_logged_when_it_has_ended(tmp_path: Path, m
     server = ModelServer(service, Hosted("arn", tmp_path / "host", model, log=printed.append))
     server.end()
     assert printed == ["last words"]
+
+
+def test_capacity_that_is_taken_just_after_the_end_takes_no_checkpoint(
+    local_sagemaker: LocalSageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = HostRun.run
+
+    def taken_late(hosts: HostRun) -> Any:
+        ending = run(hosts)
+        hosts.taken.set()
+        return ending
+
+    monkeypatch.setattr(HostRun, "run", taken_late)
+    kept = {"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/checkpoints"}}
+    told = run_training("late", "open('/opt/ml/checkpoints/last', 'w').write('1')", **kept)
+    assert told["TrainingJobStatus"] == "Completed"
+    assert read(f"s3://{BUCKET}/checkpoints/last") == b"1"
