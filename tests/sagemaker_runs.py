@@ -47,6 +47,16 @@ def run(name: str, *words: str, **environment: str) -> Answer:
     return intermodal("run", f"{PIPELINES}:{name}", "--on", "sagemaker", "--json", *words, **environment)
 
 
+def enough(marks: Path, name: str) -> None:
+    """Tell a step of `sagemaker_steps.py` that takes long that it took long enough.
+
+    Args:
+        marks: Its parameter `marks`.
+        name: As its mark is called: count-SEED or add_up-SEED.
+    """
+    (marks / f"{name}.enough").touch()
+
+
 def jobs(prefix: str = "") -> dict[str, str]:
     """Every job whose name starts so → its status."""
     found: dict[str, str] = {}

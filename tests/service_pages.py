@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from documents import Command, Reader, ShownFile, read_document
-from intermodal.runtime.sagemaker_local.folders import free_port
+from intermodal.core.hosts import free_port
 from intermodal.runtime.sagemaker_local.namespaces import namespaces_work
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ def square(
         squares: Their squares.
         metrics: Their sum.
         marks: Folder for the marks of every execution.
-        seconds: How long it takes.
+        seconds: How long it takes at most: a file `square.enough` in the folder of the marks ends it.
     """
     import os
     import time
@@ -27,7 +27,9 @@ def square(
     if marks:
         (Path(marks) / f"square-{os.getpid()}").write_text("ran\n")
     print("the driver speaks")
-    time.sleep(seconds)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not (marks and (Path(marks) / "square.enough").exists()):
+        time.sleep(min(0.05, max(0.0, until - time.monotonic())))
     lines = [int(line) ** 2 for line in Path(numbers.path).read_text().split()]
     log_metric("sum", sum(lines), 1)
     Path(squares.path).write_text("".join(f"{line}\n" for line in lines))

@@ -16,7 +16,7 @@ from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from kubeflow import OpenFake
 from launching import PATIENCE, TESTS, Answer, intermodal, start
 from local_sagemaker import OpenSageMaker, keys, read, wait_for
-from sagemaker_runs import CORE, PIPELINES, jobs, records
+from sagemaker_runs import CORE, PIPELINES, enough, jobs, records
 
 FLAGSHIP = str(TESTS.parent / "pipelines" / "reviews.py")
 SMALL = ("-p", "framework=baseline", "-p", "rows=600")
@@ -111,10 +111,13 @@ def test_a_pod_that_is_evicted_stops_its_job_and_one_that_is_killed_leaves_it_to
     cluster: KubeflowFake, sagemaker: LocalSageMaker, tmp_path: Path, number: int
 ) -> None:
     configure(cluster, "retries = 1", "retry_backoff = 1")
-    going = start(*words("counting", "-p", "seed=5", "-p", "seconds=10", "-p", f"marks={tmp_path}"))
+    going = start(*words("counting", "-p", "seed=5", "-p", "seconds=600", "-p", f"marks={tmp_path}"))
     wait_for(lambda: "InProgress" in jobs().values())
     wait_for(lambda: (tmp_path / "count-5").exists())
     os.kill(pod_process(tmp_path), number)
+    followed = "Stopped" if number == signal.SIGTERM else "adopted"
+    wait_for(lambda: followed in f"{jobs()} {log_of('count')}", "nobody comes after the pod")
+    enough(tmp_path, "count-5")
     _out, error = going.communicate(timeout=5 * PATIENCE)
     assert going.returncode == 0, error
     if number == signal.SIGTERM:
@@ -128,10 +131,17 @@ def test_a_pod_that_is_evicted_stops_its_job_and_one_that_is_killed_leaves_it_to
     assert "adopted" in intermodal("logs", record["run_id"], "count").out
 
 
+def log_of(task: str) -> str:
+    """What has come of a task's log so far, in the only run there is; nothing before it has begun."""
+    (record,) = records()
+    path = Path(os.environ["INTERMODAL_HOME"], "runs", record["run_id"], "tasks", task, "log.txt")
+    return path.read_text() if path.exists() else ""
+
+
 def test_a_run_that_is_cancelled_in_the_cluster_stops_its_jobs_once(
     cluster: KubeflowFake, sagemaker: LocalSageMaker, tmp_path: Path
 ) -> None:
-    going = start(*words("counting", "-p", "seed=7", "-p", "seconds=60", "-p", f"marks={tmp_path}"))
+    going = start(*words("counting", "-p", "seed=7", "-p", "seconds=600", "-p", f"marks={tmp_path}"))
     wait_for(lambda: (tmp_path / "count-7").exists())
     (record,) = records()
     stopped = intermodal("cancel", record["run_id"], "--json")

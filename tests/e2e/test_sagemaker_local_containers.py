@@ -76,7 +76,7 @@ def test_two_containers_reach_one_another_by_name(in_containers: Any) -> None:
         "    server = socket.create_server((socket.gethostbyname('algo-1'), 5005))\n"
         "    print(server.accept()[0].recv(100).decode())\n"
         "else:\n"
-        "    for _ in range(200):\n"
+        "    for _ in range(2000):\n"
         "        try: peer = socket.create_connection(('algo-1', 5005)); break\n"
         "        except OSError: time.sleep(0.05)\n"
         "    peer.sendall(('from ' + socket.gethostname()).encode())\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,9 +82,12 @@ def test_a_job_that_does_not_listen_is_ended_after_the_grace(open_sagemaker: Ope
 
 def test_a_job_that_takes_too_long_is_stopped_and_says_so(open_sagemaker: OpenSageMaker) -> None:
     open_sagemaker(grace=0.3)
-    script = "import time; open('/opt/ml/model/part', 'w').write('1'); time.sleep(600)"
-    told = run_training("slow", script, StoppingCondition={"MaxRuntimeInSeconds": 1})
-    assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    script = "import time; open('/opt/ml/model/part', 'w').write('1'); print('up', flush=True); time.sleep(600)"
+    for seconds in (1, 8, 64):  # on a busy machine it may take long until the script has begun
+        told = run_training(f"slow-{seconds}", script, StoppingCondition={"MaxRuntimeInSeconds": seconds})
+        assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+        if printed(f"slow-{seconds}"):
+            break
     assert members(told["ModelArtifacts"]["S3ModelArtifacts"]) == {"part": b"1"}
 
 
@@ -106,10 +110,16 @@ def test_a_preempted_job_goes_on_from_its_last_checkpoint(local_sagemaker: Any) 
     assert told["BillableTimeInSeconds"] <= told["TrainingTimeInSeconds"]
 
 
-def test_a_fault_preempts_too_and_a_job_on_demand_cannot_be(local_sagemaker: Any) -> None:
-    post(f"{local_sagemaker.url}/_local/faults", {"fault": "preempt", "job": "sp*", "seconds": 1.5, "times": 1})
-    client().create_training_job(**training_request("spotty", _COUNTING, **_SPOT))
-    assert ended("spotty")["TrainingJobStatus"] == "Completed"
+def test_a_fault_preempts_too_and_a_job_on_demand_cannot_be(local_sagemaker: Any, tmp_path: Path) -> None:
+    post(f"{local_sagemaker.url}/_local/faults", {"fault": "preempt", "job": "sp*", "seconds": 0.5, "times": 1})
+    script = f"import os, time\nwhile not os.path.exists({str(tmp_path / 'taken')!r}): time.sleep(0.05)"
+    client().create_training_job(**training_request("spotty", script, **_SPOT))
+    until("spotty", lambda told: "Interrupted" in [item["Status"] for item in told["SecondaryStatusTransitions"]])
+    (tmp_path / "taken").touch()
+    told = ended("spotty")
+    assert told["TrainingJobStatus"] == "Completed"
+    went = [item["Status"] for item in told["SecondaryStatusTransitions"]]
+    assert (went.count("Interrupted"), went.count("Training")) == (1, 2)
     client().create_training_job(**training_request("bought", "import time; time.sleep(600)"))
     until("bought", lambda told: told["SecondaryStatus"] == "Training")
     with pytest.raises(urllib.error.HTTPError, match="400"):

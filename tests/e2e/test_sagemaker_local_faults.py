@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from launching import start
 from local_sagemaker import (
     BUCKET,
+    PATIENCE,
     client,
     ended,
     lines,
@@ -88,7 +89,7 @@ def test_lost_logs_are_not_there(local_sagemaker: Any) -> None:
     client().create_training_job(**training_request("mute", "print('unheard')"))
     assert ended("mute")["TrainingJobStatus"] == "Completed"
     assert streams("/aws/sagemaker/TrainingJobs", "mute/") == []
-    lost = {"fault": "lost-logs", "job": "fading", "times": 1, "seconds": 1.5}
+    lost = {"fault": "lost-logs", "job": "fading", "times": 1, "seconds": 1.0}
     post(f"{local_sagemaker.url}/_local/faults", lost)
     script = "import time; print('heard', flush=True); time.sleep(2); print('unheard')"
     client().create_training_job(**training_request("fading", script))
@@ -139,7 +140,7 @@ def test_after_kill_9_no_job_goes_on_and_earlier_ones_are_told(
     with pytest.raises(ClientError, match="must be unique"):
         client().create_processing_job(**done)
     second.terminate()
-    assert second.wait(30) == 0
+    assert second.wait(PATIENCE) == 0
 
 
 def _served(home: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen[str]:

@@ -229,7 +229,7 @@ except OSError:
 if me == "algo-1":
     print(socket.create_server((me, 5005)).accept()[0].recv(100).decode())
 else:
-    for _ in range(200):
+    for _ in range(2000):
         try: peer = socket.create_connection(("algo-1", 5005)); break
         except OSError: time.sleep(0.05)
     peer.sendall(me.encode())

@@ -122,6 +122,8 @@ def test_told_to_stop_the_command_stops_the_execution_and_its_job_once(home: Hom
         [*command, "--upsert", "--start"], env=home.environment, cwd=home.path, stderr=subprocess.PIPE, text=True
     ) as process:
         jobs = wait_for(lambda: aws().list_processing_jobs()["ProcessingJobSummaries"], "a job")
+        # asked for the execution, it knows that there is one: told before, it would start it again to know
+        wait_for(lambda: "DescribePipelineExecution" in [seen.operation for seen in local.requests], "nobody follows")
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=120)[1]
     assert process.returncode == 130, said

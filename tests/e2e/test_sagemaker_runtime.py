@@ -11,9 +11,9 @@ import mlflow
 import pytest
 
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
-from launching import TESTS, intermodal, start
-from local_sagemaker import client, read, wait_for
-from sagemaker_runs import PIPELINES, digests, jobs, mlflow_states, records, run, until_line
+from launching import PATIENCE, TESTS, intermodal, start
+from local_sagemaker import client, post, read, wait_for
+from sagemaker_runs import PIPELINES, digests, enough, jobs, mlflow_states, records, run, until_line
 
 FLAGSHIP = str(TESTS.parent / "pipelines" / "reviews.py")
 SMALL = ("-p", "rows=600", "-p", "max_seq_length=16")
@@ -98,14 +98,15 @@ def test_where_a_step_runs_can_stand_in_the_file(sagemaker: LocalSageMaker, tmp_
 
 
 def test_whoever_comes_after_a_killed_submitter_adopts_its_job(sagemaker: LocalSageMaker, tmp_path: Path):
-    words = ("-p", "seed=5", "-p", "seconds=6", "-p", f"marks={tmp_path}")
-    first = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words)
+    words = ("run", f"{PIPELINES}:counting", "--on", "sagemaker", "-p", "seed=5", *slow(tmp_path))
+    first = start(*words)
     until_line(first, lambda line: "submitted" in line)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    done = run("counting", *words)
-    assert done.code == 0, done.err
-    assert "adopted" in done.err
+    follower = start(*words)
+    until_line(follower, lambda line: "adopted" in line)
+    enough(tmp_path, "count-5")
+    assert follower.wait(PATIENCE) == 0
     assert list(jobs().values()) == ["Completed"]
     assert (tmp_path / "count-5").read_text() == "ran\n"
     killed, second = records()
@@ -113,40 +114,49 @@ def test_whoever_comes_after_a_killed_submitter_adopts_its_job(sagemaker: LocalS
     assert (states[killed["run_id"]], states[second["run_id"]]) == ("KILLED", "FINISHED")
 
 
+def slow(marks: Path) -> tuple[str, ...]:
+    """Parameters of a pipeline whose steps go on until `enough` is called."""
+    return ("-p", "seconds=600", "-p", f"marks={marks}")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_stops_its_job_once(sagemaker: LocalSageMaker, number: int):
-    going = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", "-p", "seed=7", "-p", "seconds=60")
+    going = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", "-p", "seed=7", "-p", "seconds=600")
     until_line(going, lambda line: "submitted" in line)
     wait_for(lambda: "InProgress" in jobs().values())
     os.kill(going.pid, number)
-    assert going.wait(60) == 130
+    assert going.wait(PATIENCE) == 130
     assert list(jobs().values()) == ["Stopped"]
     (record,) = records()
     assert (record["state"], record["tasks"][0]["state"]) == ("CANCELLED", "CANCELLED")
     assert set(mlflow_states().values()) == {"KILLED"}
 
 
-def test_a_job_is_left_when_that_was_asked_and_found_again(sagemaker: LocalSageMaker):
-    words = ("-p", "seed=9", "-p", "seconds=8")
+def test_a_job_is_left_when_that_was_asked_and_found_again(sagemaker: LocalSageMaker, tmp_path: Path):
+    words = ("-p", "seed=9", *slow(tmp_path))
     going = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words, "--on-interrupt", "leave")
     until_line(going, lambda line: "submitted" in line)
     os.kill(going.pid, signal.SIGTERM)
-    assert going.wait(60) == 130
+    assert going.wait(PATIENCE) == 130
     assert list(jobs().values()) == ["InProgress"]
+    enough(tmp_path, "count-9")
     assert run("counting", *words).code == 0
     assert list(jobs().values()) == ["Completed"]
 
 
-def test_two_runs_of_the_same_work_share_one_job_and_the_second_leaves_it_to_the_first(sagemaker: LocalSageMaker):
-    words = ("-p", "seed=11", "-p", "seconds=10")
+def test_two_runs_of_the_same_work_share_one_job_and_the_second_leaves_it_to_the_first(
+    sagemaker: LocalSageMaker, tmp_path: Path
+):
+    words = ("-p", "seed=11", *slow(tmp_path))
     first = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words)
     until_line(first, lambda line: "submitted" in line)
     second = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words)
     told = until_line(second, lambda line: "adopted" in line)
     assert f"it belongs to {records()[0]['run_id']}, and goes on when this run is stopped" in told
     os.kill(second.pid, signal.SIGTERM)
-    assert second.wait(150) == 130
-    assert first.wait(90) == 0
+    assert second.wait(PATIENCE) == 130
+    enough(tmp_path, "count-11")
+    assert first.wait(PATIENCE) == 0
     assert list(jobs().values()) == ["Completed"]
 
 
@@ -195,16 +205,25 @@ def test_spot_capacity_taken_away_costs_only_what_was_not_kept(sagemaker: LocalS
     (tmp_path / "intermodal.toml").write_text(
         "[sagemaker.steps.add_up]\nspot = true\ncheckpoints = true\nmax_runtime = 600\nmax_wait = 1200\n"
     )
-    sagemaker.service.faults.add({"fault": "preempt", "job": "adding-add-up-*", "seconds": 3.0, "times": 1})
-    done = run("adding", "-p", "seed=17", "-p", "seconds=6", "-p", f"marks={tmp_path}")
-    assert done.code == 0, done.err
-    told = client().describe_training_job(TrainingJobName=next(iter(jobs("adding-add-up"))))
-    phases = [item["Status"] for item in told["SecondaryStatusTransitions"]]
-    assert phases.count("Interrupted") == 1
+    enough(tmp_path, "count-17")
+    going = start("run", f"{PIPELINES}:adding", "--on", "sagemaker", "-p", "seed=17", *slow(tmp_path))
+    wait_for((tmp_path / "add_up-17").exists, "the step never began")
+    (name,) = jobs("adding-add-up")
+    post(f"{sagemaker.url}/_local/preempt/{name}")
+    wait_for(lambda: phases_of(name).count("Interrupted"), "the capacity was not taken")
+    enough(tmp_path, "add_up-17")
+    assert going.wait(PATIENCE) == 0
+    assert phases_of(name).count("Interrupted") == 1
     assert (tmp_path / "add_up-17").read_text() == "ran\nran\n"  # one job, started again by SageMaker
     assert next(t for t in records()[0]["tasks"] if t["name"] == "add-up")["metrics"] == {
         "total": float(sum(range(17, 117)))
     }
+
+
+def phases_of(name: str) -> list[str]:
+    """Secondary statuses of a training job, from the first."""
+    told = client().describe_training_job(TrainingJobName=name)
+    return [item["Status"] for item in told["SecondaryStatusTransitions"]]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 from intermodal.runtime.sagemaker_local.server import LocalSageMaker
 from launching import PATIENCE, intermodal, start
 from local_sagemaker import wait_for
-from sagemaker_runs import PIPELINES, jobs, records
+from sagemaker_runs import PIPELINES, enough, jobs, records
 
 
 def test_a_step_on_its_own_is_a_job(sagemaker: LocalSageMaker) -> None:
@@ -28,7 +28,7 @@ def test_a_step_on_its_own_is_a_job(sagemaker: LocalSageMaker) -> None:
 
 
 def test_a_run_of_jobs_is_looked_at_cancelled_and_resumed(sagemaker: LocalSageMaker, tmp_path: Path) -> None:
-    words = ("-p", "seed=5", "-p", "seconds=10", "-p", f"marks={tmp_path}")
+    words = ("-p", "seed=5", "-p", "seconds=600", "-p", f"marks={tmp_path}")
     going = start("run", f"{PIPELINES}:counting", "--on", "sagemaker", *words)
     wait_for(lambda: (tmp_path / "count-5").exists())
     (record,) = records()
@@ -42,6 +42,7 @@ def test_a_run_of_jobs_is_looked_at_cancelled_and_resumed(sagemaker: LocalSageMa
     assert going.wait(PATIENCE) == 130
     assert list(jobs().values()) == ["Stopped"]
     assert sum(item.operation == "StopProcessingJob" for item in sagemaker.requests) == 1
+    enough(tmp_path, "count-5")
     resumed = intermodal("resume", record["run_id"], "--json")
     assert (resumed.code, resumed.json["state"]) == (0, "SUCCEEDED"), resumed.err
     assert sorted(jobs().values()) == ["Completed", "Stopped"]

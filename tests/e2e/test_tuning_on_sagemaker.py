@@ -18,7 +18,7 @@ from intermodal.steps.baseline import baseline
 from intermodal.steps.evaluate import evaluate
 from intermodal.steps.tune import tune
 from intermodal.text.held_out import model_digest
-from local_sagemaker import BUCKET, OpenSageMaker, client, wait_for
+from local_sagemaker import BUCKET, PATIENCE, OpenSageMaker, client, wait_for
 from step_calls import call_step
 from tiny_models import features_in
 
@@ -115,7 +115,7 @@ def test_told_to_stop_it_stops_the_tuning_job_once_and_so_its_training_jobs(
             job = the_tuning_job()
             wait_for(lambda: sum(item["TrainingJobStatus"] == "InProgress" for item in children_of(job)) == 2)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 130
+            assert process.wait(PATIENCE) == 130
         finally:
             process.kill()
     described = client().describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)

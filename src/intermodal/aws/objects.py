@@ -11,6 +11,7 @@ from intermodal.aws.settings import SageMakerSettings
 from intermodal.errors import RuntimeFailed
 
 _ABSENT = ("404", "NoSuchKey", "NotFound")
+_READS = 3  # of an object whose content breaks off
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
@@ -63,8 +64,17 @@ def read_object(uri: str, settings: SageMakerSettings) -> bytes:
     Raises:
         RuntimeFailed: S3 refused it, or did not answer.
     """
+    from botocore.exceptions import BotoCoreError
+
     bucket, key = bucket_and_key(uri)
-    return bytes(Calls("s3", settings)("GetObject", Bucket=bucket, Key=key)["Body"].read())
+    for attempt in range(1, _READS + 1):
+        answer = Calls("s3", settings)("GetObject", Bucket=bucket, Key=key)
+        try:
+            return bytes(answer["Body"].read())
+        except (BotoCoreError, OSError) as error:  # the answer broke off
+            if attempt == _READS:
+                raise RuntimeFailed("an object could not be read to its end", seen=error, expected=uri) from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 def listed(uri: str, settings: SageMakerSettings) -> list[str]:

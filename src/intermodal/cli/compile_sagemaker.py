@@ -7,7 +7,9 @@ import json
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -132,28 +134,32 @@ def _started(
         name: ship_value(value, definition.store) if name in definition.sources else value
         for name, value in arguments.items()
     }
-    token = options.token or uuid.uuid4().hex
-    arn = start(definition.name, argument_list(brought, definition.secrets), token, calls)
-    facts["execution"] = arn
+    given, token = argument_list(brought, definition.secrets), options.token or uuid.uuid4().hex
+    begin = partial(start, definition.name, given, token)
     if options.no_wait:
-        _tell(options, facts, f"{_headline(definition, facts)}; started as {arn}")
+        facts["execution"] = begin(calls)
+        _tell(options, facts, f"{_headline(definition, facts)}; started as {facts['execution']}")
         return 0
-    print(f"{_headline(definition, facts)}; started as {arn}", file=sys.stderr)
-    ended = _followed(arn, calls)
+    ended = _followed(begin, calls, _headline(definition, facts))
+    facts["execution"] = ended.arn
     return _told(ended, definition, options, facts)
 
 
-def _followed(arn: str, calls: Calls) -> Ended:
-    """Follow an execution; told to stop, stop it as the settings say, and wait."""
+def _followed(begin: Callable[[Calls], str], calls: Calls, headline: str) -> Ended:
+    """Start an execution and follow it; told to stop, stop it as the settings say, and wait."""
     from intermodal.runtime.sagemaker.pipelines.executions import follow, stop
 
     signal.signal(signal.SIGTERM, _interrupt)
+    arn = ""
     try:
+        arn = begin(calls)
+        _say(f"{headline}; started as {arn}")
         return follow(arn, calls, _say)
     except KeyboardInterrupt as interrupt:
         if calls.settings.on_interrupt == "leave":
-            raise Interrupted("the execution goes on without this command", seen=arn) from interrupt
-        stop(arn, calls)
+            raise Interrupted("the execution goes on without this command", seen=arn or headline) from interrupt
+        arn = arn or begin(calls.ending())  # interrupted before the answer: the same token tells what to stop
+        stop(arn, calls.ending())
         return follow(arn, calls, _say)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
-from intermodal.errors import UsageError
+from intermodal.errors import RuntimeFailed, UsageError
 
 ROOT_VARIABLE = "INTERMODAL_ML"  # in the place of /opt/ml
 _ALONE = "algo-1"
+_PORTS = range(20_000, 29_400)  # from 32,768 on they are Linux's, from 29,400 on those of jobs: see `Cluster.port`
 _CONFIG = "input/config/resourceconfig.json"  # of a training job
 _PROCESSING_CONFIG = "config/resourceconfig.json"
 
@@ -82,7 +85,13 @@ def count_gpus() -> int:
 
 
 def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on the loopback interface that nobody listens on now, and that nobody is given by chance.
+
+    It is none of those that Linux gives to connections and to servers that take any port, so that it is still free
+    when whoever is told of it begins to listen, be it a minute later.
+    """
+    for port in [*SystemRandom().sample(_PORTS, 100), 0]:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise RuntimeFailed("no TCP port is free", seen="127.0.0.1", next_step="end what listens on so many ports")

@@ -26,7 +26,7 @@ from intermodal.core.hosts import hosts_here
 from intermodal.core.manifest import MANIFEST_NAME, Manifest
 from intermodal.core.metric_lines import metric_line
 from intermodal.core.step import spec_of
-from intermodal.errors import IntermodalError
+from intermodal.errors import IntermodalError, StoreFailed
 from intermodal.runtime.context import TaskContext
 from intermodal.runtime.failure import failure_of
 from intermodal.runtime.outcome import CACHED, FAILED, SUCCEEDED, Outcome
@@ -45,12 +45,14 @@ from intermodal.runtime.sagemaker.members import run_with_others
 from intermodal.runtime.sagemaker.shipping import shipped_name
 from intermodal.runtime.tail import Tail
 from intermodal.runtime.task import Task
+from intermodal.store.base import Store
 from intermodal.store.copying import copy_plainly
 from intermodal.store.inputs import URI_KEY
 from intermodal.store.locate import find_manifest, open_store
 
 _KEPT = {"INTERMODAL_CHECKPOINTS": "checkpoints", "INTERMODAL_TENSORBOARD": "output/tensorboard"}
 _LOOK_SECONDS = 0.5
+_LEAVING_SECONDS = 30.0  # for each of the two files that tell how a task ended
 _PROGRESS_SECONDS = 5.0  # between two lines of progress: CloudWatch is paid by the byte
 _FAILURE_CHARACTERS = 1000  # SageMaker shows 1,024
 
@@ -269,7 +271,21 @@ def _leave(job: str, context: TaskContext, outcome: Outcome, *, isolated: bool) 
         return
     try:
         store = open_store(context.settings.store)
-        store.write(journal_key(job), journal)
-        store.write(outcome_key(job), text)
+        for key, content in ((journal_key(job), journal), (outcome_key(job), text)):
+            _write(store, key, content)
     except IntermodalError as error:
         print(f"warning: how this task ended could not be left in the store: {error}", file=sys.stderr)
+
+
+def _write(store: Store, key: str, content: bytes) -> None:
+    """Write what nobody can write later: a store that does not answer is asked again for a while."""
+    until, pause = time.monotonic() + _LEAVING_SECONDS, 0.5
+    while True:
+        try:
+            store.write(key, content)
+            return
+        except StoreFailed:
+            if time.monotonic() + pause > until:
+                raise
+        time.sleep(pause)
+        pause *= 2

@@ -43,7 +43,8 @@ class SparkRun(Job):
         good = "SUCCESS" if self.serverless else "COMPLETED"
         command, environment = self._command()
         with self.changing() as record:
-            record.status, record.started = "RUNNING", now()
+            record.status = "RUNNING" if record.status == "SUBMITTED" else record.status  # it may be told to stop
+            record.started = now()
         self.folder.mkdir(parents=True, exist_ok=True)
         out, err = self.folder / "stdout", self.folder / "stderr"
         limit = time.monotonic() + 60 * (self.request.get("executionTimeoutMinutes") or 720)

@@ -16,7 +16,7 @@ A fault of a job waits for a job that fits::
     {"fault": "slow-start", "job": "*", "seconds": 5}    Starting for so long
     {"fault": "capacity", "job": "train-*", "times": 1}  Failed with CapacityError
     {"fault": "preempt", "job": "*", "seconds": 2, "times": 1}   spot capacity taken away after so long
-    {"fault": "lost-logs", "job": "*", "times": 1}       no log stream; with seconds, lost from then on
+    {"fault": "lost-logs", "job": "*", "times": 1}       no log stream; with seconds, lost so long after the first line
     {"fault": "internal", "job": "*", "times": 1}        SageMaker's own failure, which RetryStrategy repeats
 """
 

@@ -11,7 +11,6 @@ import contextlib
 import io
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from intermodal.core.hosts import free_port
 from intermodal.runtime.reaper import Reaper
 from intermodal.runtime.sagemaker_local.executing import Execution, Executor, Running
 from intermodal.runtime.sagemaker_local.images import ImageFolder
@@ -194,13 +194,6 @@ class _Process(Running):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._reaper.ended(self._process.pid)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as item:
-        item.bind(("127.0.0.1", 0))
-        return int(item.getsockname()[1])
 
 
 def host_address(index: int) -> str:

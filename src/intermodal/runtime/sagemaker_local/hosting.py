@@ -23,6 +23,7 @@ PORT = 8080
 _PING_SECONDS = 2.0  # as SageMaker gives each ping
 _PAUSE = 0.1
 _END_SECONDS = 30.0  # between SIGTERM and SIGKILL of a container that hosts
+_LAST_LINES_SECONDS = 30.0  # until what it printed is logged, once it has ended
 PATIENCE = 480.0  # seconds until a container must answer pings, unless its variant says otherwise
 FORWARDED = ("Content-Type", "Accept", "X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Inference-Id")
 
@@ -80,7 +81,8 @@ class ModelServer:
         container = primary_container(hosted.model)
         bring_model(service, container, hosted.folder / "model")
         self._running = service.executor.start(_execution(hosted, container))
-        threading.Thread(target=self._drain, name=f"log of {hosted.label}", daemon=True).start()
+        self._drain = threading.Thread(target=self._log, name=f"log of {hosted.label}", daemon=True)
+        self._drain.start()
 
     @property
     def running(self) -> Running:
@@ -121,7 +123,7 @@ class ModelServer:
         return self._ask("POST", "/invocations", body, headers, seconds)
 
     def end(self, seconds: float = _END_SECONDS) -> None:
-        """End the container and remove its files.
+        """End the container, log all that it printed, and remove its files.
 
         Args:
             seconds: Between SIGTERM and SIGKILL.
@@ -130,6 +132,7 @@ class ModelServer:
         if not heard or self._running.wait(seconds) is None:
             self._running.kill()
             self._running.wait(seconds)
+        self._drain.join(_LAST_LINES_SECONDS)
         shutil.rmtree(self._hosted.folder, ignore_errors=True)
 
     def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str], seconds: float) -> Reply:
@@ -143,7 +146,7 @@ class ModelServer:
         finally:
             connection.close()
 
-    def _drain(self) -> None:
+    def _log(self) -> None:
         for line in self._running.lines():
             self._hosted.log(line)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from intermodal.runtime.sagemaker_local.executing import Execution, Executor, Running
 
 _POLL_SECONDS = 0.02
+_LAST_LINES_SECONDS = 30.0  # until what they printed is told, once they have ended
 STOPPED, LIMIT, TAKEN = "stopped", "limit", "taken"
 Line = Callable[[str, str], None]  # host, line
 
@@ -85,7 +86,7 @@ class HostRun:
         for item in running:
             item.wait()
         for reader in readers:
-            reader.join(10)
+            reader.join(_LAST_LINES_SECONDS)
         return Ending(tuple(item.poll() or 0 for item in running), why)
 
     def _read(self, host: str, running: Running) -> None:

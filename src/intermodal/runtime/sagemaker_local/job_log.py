@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 
 from intermodal.runtime.sagemaker_local.jobs import Job
@@ -23,9 +24,12 @@ class JobLog:
         self._service, self._group, self._job = service, group, job
         self._number = int(time.time() * 1000)
         fault = service.faults.of_job("lost-logs", job.name)
-        self._lost_from = time.monotonic() + fault.seconds if fault is not None else math.inf
+        self._heard = fault.seconds if fault is not None else math.inf  # seconds from the first line on
+        self._began, self._lock = math.inf, threading.Lock()
 
     def write(self, host: str, line: str) -> None:
         """Add a line of a host; lost when a fault says so."""
-        if time.monotonic() < self._lost_from:
+        with self._lock:
+            self._began = min(self._began, time.monotonic())
+        if time.monotonic() - self._began < self._heard:
             write_line(self._service, self._group, f"{self._job.name}/{host}-{self._number}", line)

@@ -125,8 +125,9 @@ class Job(ABC):
 
     @property
     def status(self) -> str:
-        """Its status."""
-        return self.record.status
+        """Its status; once it is a last one, the job has ended and all of its record stands."""
+        with self._lock:
+            return self.record.status
 
     @property
     def secondary(self) -> str:
@@ -140,8 +141,9 @@ class Job(ABC):
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
-        return bool(self.record.ended)
+        """Whether it has ended; its last status stands then."""
+        with self._lock:
+            return bool(self.record.ended)
 
     @property
     def folder(self) -> Path:

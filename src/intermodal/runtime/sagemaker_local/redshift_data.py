@@ -80,11 +80,11 @@ def cancel_statement(service: Service, request: dict[str, Any]) -> dict[str, Any
     if record["Status"] in _ENDED:
         raise _invalid(f"Could not cancel a query that is already in {record['Status']} state with ID: {record['Id']}")
     _finish(service, record["Id"], "ABORTED", Error="")
-    database, work = _RUNNING[service.url, record["Id"]]
+    running = _RUNNING.get((service.url, record["Id"]))  # none when it has just ended by itself
     limit = time.monotonic() + _STOP_SECONDS
-    while work.is_alive() and time.monotonic() < limit:
-        database.interrupt()
-        work.join(0.1)
+    while running is not None and running[1].is_alive() and time.monotonic() < limit:
+        running[0].interrupt()
+        running[1].join(0.1)
     return {"Status": True}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from contextlib import suppress
@@ -52,10 +53,16 @@ class Sync:
 
     def _go(self) -> None:
         while not self._stop.wait(self._seconds):
-            now = _stamps(self._folder)
-            # A file that has not changed since the last look is not being written.
-            self._send({path: stamp for path, stamp in now.items() if self._seen.get(path) == stamp})
-            self._seen = now
+            try:
+                self._look()
+            except Exception as error:  # S3 stumbled, or a folder vanished: the next look sends it
+                print(f"{self._uri} waits: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+
+    def _look(self) -> None:
+        now = _stamps(self._folder)
+        # A file that has not changed since the last look is not being written.
+        self._send({path: stamp for path, stamp in now.items() if self._seen.get(path) == stamp})
+        self._seen = now
 
     def _send(self, stamps: dict[Path, Stamp]) -> None:
         for path, stamp in stamps.items():

@@ -148,7 +148,7 @@ class TrainingJob(Job):
             log.write(host, text)
             self._metrics.read(text)
 
-        timer = self._preemption()
+        timer, taken = self._preemption(), False
         try:
             executions = [self._execution(host, prefix) for host, prefix in prefixes.items()]
             limits = self.request["StoppingCondition"]
@@ -165,11 +165,12 @@ class TrainingJob(Job):
                 self.service.grace,
             )
             ending = run.run()
+            taken = ending.why == TAKEN  # capacity that is taken just after the end takes nothing
         finally:
             timer.cancel()
             self._ran += time.monotonic() - started
             for sync in syncs:
-                sync.stop(last=not self._taken.is_set())
+                sync.stop(last=not taken)
         return ending
 
     def _preemption(self) -> threading.Timer:

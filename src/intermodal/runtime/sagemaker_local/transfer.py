@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import tarfile
 import tempfile
@@ -154,8 +155,9 @@ def download_tar(s3: Any, uri: str, folder: Path) -> None:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The regular files below a folder."""
-    return [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    """The regular files below a folder; folders that vanish meanwhile have none."""
+    # os.walk, because Path.rglob of Python 3.11 raises when a folder is gone that it has just seen
+    return [path for top, _, names in os.walk(folder) for name in names if (path := Path(top, name)).is_file()]
 
 
 def safe_path(folder: Path, relative: str) -> Path:

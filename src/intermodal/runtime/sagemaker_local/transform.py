@@ -63,16 +63,17 @@ class TransformJob(Job):
 
     def describe(self) -> dict[str, Any]:
         """See `Job.describe`."""
-        kept = {key: value for key, value in self.request.items() if key != "Tags"}
+        record = self.snapshot()
+        kept = {key: value for key, value in record.request.items() if key != "Tags"}
         return present(
             {
                 **kept,
-                "TransformJobArn": self.arn,
-                "TransformJobStatus": self.status,
-                "FailureReason": self.record.failure,
-                "CreationTime": self.record.created,
-                "TransformStartTime": self.record.started or None,
-                "TransformEndTime": self.record.ended or None,
+                "TransformJobArn": record.arn,
+                "TransformJobStatus": record.status,
+                "FailureReason": record.failure,
+                "CreationTime": record.created,
+                "TransformStartTime": record.started or None,
+                "TransformEndTime": record.ended or None,
             }
         )
 

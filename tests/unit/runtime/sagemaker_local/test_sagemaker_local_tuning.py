@@ -15,7 +15,7 @@ from intermodal.tuning.search import Earlier, Search
 from local_sagemaker import BUCKET, IMAGE, ROLE, add_program, client, image_folder, put, read, wait_for
 from tiny_models import review
 
-# Prints a curve of its score, best at x = 0; fails or waits when it is told to.
+# Prints a curve of its score, best at x = 0; fails when it is told to, or waits where x is large enough.
 TRAIN = """
 import json, os, sys, time
 root = os.environ.get("SM_LOCAL_PREFIX", "/opt/ml")
@@ -26,7 +26,7 @@ if given.get("mode") == "fail":
 for step in range(4):
     print(f"metric val_score={x}")
     print(f"metric score={-x * x}", flush=True)
-    time.sleep(float(given.get("pause", 0)))
+    time.sleep(float(given.get("pause", 0)) if x >= float(given.get("from", -4)) else 0)
 json.dump(given, open(f"{root}/model/given.json", "w"))
 """
 
@@ -155,7 +155,8 @@ def test_a_tuning_of_which_all_fail_has_failed(tuner: LocalSageMaker) -> None:
 def test_a_training_job_behind_the_median_is_stopped_early(tuner: LocalSageMaker) -> None:
     ranges = {"CategoricalParameterRanges": [{"Name": "x", "Values": ["0.0", "0.1", "0.2", "4.0"]}]}
     config = {"Strategy": "Grid", "TrainingJobEarlyStoppingType": "Auto"}
-    create("one", ranges=ranges, config=config, static={"pause": "0.7"}, limits={"MaxParallelTrainingJobs": 1})
+    static = {"pause": "60", "from": "3"}
+    create("one", ranges=ranges, config=config, static=static, limits={"MaxParallelTrainingJobs": 1})
     told = ended("one")
     by = {item["TunedHyperParameters"]["x"]: item["TrainingJobStatus"] for item in children("one")}
     assert by == {"0.0": "Completed", "0.1": "Completed", "0.2": "Completed", "4.0": "Stopped"}
