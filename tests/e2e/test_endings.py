@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from free_ports import free_port
 from intermodal.core.attempt import process_alive
 from launching import PATIENCE, Answer, intermodal, pipeline, start
 from run_records import record_of, states
@@ -332,12 +332,6 @@ def test_a_home_that_cannot_be_written(home: Path, tmp_path: Path):
 # A store that does not answer, or does not know us.
 
 
-def closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -347,7 +341,7 @@ def closed_port() -> str:
 )
 def test_a_store_on_s3_that_cannot_be_used(home: Path, s3, environment: dict[str, str], words: str):
     if "AWS_ENDPOINT_URL" in environment:
-        environment = {"AWS_ENDPOINT_URL": closed_port()}
+        environment = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
     answer = intermodal("run", pipeline("filling"), INTERMODAL_STORE=f"{s3.uri}/store", **environment)
     assert answer.code == 5
     assert words in answer.err

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from free_ports import free_port
 from launching import TESTS
 from mlflow_running import BACKEND, process, run, typed
 from projects import Store, until
@@ -300,9 +301,7 @@ def test_a_server_keeps_the_runs(project: Path, empty_store: Path, tmp_path: Pat
     import mlflow
 
     shutil.copy(empty_store, tmp_path / "server.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     words += ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--default-artifact-root", str(tmp_path / "a")]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
