@@ -196,11 +196,12 @@ def test_a_signal_stops_everything(home: Path, tmp_path: Path, number: signal.Si
 
 
 def test_an_interrupted_run_continues_with_the_same_command(home: Path, tmp_path: Path):
-    words = ["run", pipeline("waiting"), "-p", f"folder={tmp_path}", "-p", "seconds=2"]
+    words = ["run", pipeline("waiting"), "-p", f"folder={tmp_path}"]
     launcher = start(*words)
     waiting_process(tmp_path, launcher)
     os.kill(launcher.pid, signal.SIGINT)
     assert answer_of(launcher).code == 130
+    (tmp_path / "enough").touch()
     answer = intermodal(*words, "--json")
     assert answer.code == 0
     assert {task["name"]: task["state"] for task in answer.json["tasks"]} == {"say": "CACHED", "wait": "SUCCEEDED"}
@@ -238,7 +239,7 @@ def test_a_step_that_is_told_to_stop_on_its_own_cancels_the_run(home: Path, tmp_
 
 
 def test_a_killed_launcher_leaves_no_child_and_the_next_run_tells_the_truth(home: Path, tmp_path: Path):
-    words = ["run", pipeline("waiting"), "-p", f"folder={tmp_path}", "-p", "seconds=2"]
+    words = ["run", pipeline("waiting"), "-p", f"folder={tmp_path}"]
     launcher = start(*words)
     child = waiting_process(tmp_path, launcher)
     staging = list((home / "tmp").iterdir())
@@ -248,6 +249,7 @@ def test_a_killed_launcher_leaves_no_child_and_the_next_run_tells_the_truth(home
     until(lambda: not process_alive(child), "the child's end")
     dead = record_of(home)
     assert dead["state"] == "RUNNING"  # nobody was left to say otherwise
+    (tmp_path / "enough").touch()
     answer = intermodal(*words, "--json")
     assert answer.code == 0
     buried = json.loads((home / "runs" / dead["run_id"] / "run.json").read_text())
