@@ -98,19 +98,27 @@ def cleaned(folder: str, script: str = "true"):
 
 
 @dsl.pipeline(name="settled")
-def settled(seconds: float = 0.0):
+def settled():
     """A script with settings of its pod: secrets, config maps, fields, labels, a variable, a deadline."""
     from kfp import kubernetes
 
-    script = 'env | grep -E "^(OWN|PASSWORD|REGION|RUN|POD|TEAM|NAMESPACE|KFP_POD_NAME|OUTSIDE)=" | sort; sleep'
-    task = shell(script=f"{script} {seconds}").set_env_variable("OWN", "own")
+    script = 'env | grep -E "^(OWN|PASSWORD|REGION|RUN|POD|TEAM|NAMESPACE|KFP_POD_NAME|OUTSIDE)=" | sort'
+    task = shell(script=script).set_env_variable("OWN", "own")
     kubernetes.use_secret_as_env(task, "database", {"password": "PASSWORD"})
     kubernetes.use_config_map_as_env(task, "place", {"region": "REGION"})
     kubernetes.use_field_path_as_env(task, "RUN", "metadata.labels['pipeline/runid']")
     kubernetes.use_field_path_as_env(task, "POD", "metadata.name")
     kubernetes.use_field_path_as_env(task, "TEAM", "metadata.labels['team']")
     kubernetes.add_pod_label(task, "team", "reviews")
-    kubernetes.set_timeout(task, 1)
+    kubernetes.set_timeout(task, 600)
+
+
+@dsl.pipeline(name="overdue")
+def overdue():
+    """A script that takes longer than its pod may."""
+    from kfp import kubernetes
+
+    kubernetes.set_timeout(shell(script="sleep 600"), 1)
 
 
 @dsl.pipeline(name="looped")

@@ -256,7 +256,8 @@ class ProcessCases:
         for task in tasks:
             recorder.log_batch(task, metrics=[("m", 1.0, 0, 0)])
         ids = [recorder.ids(handle) for handle in (parent, *tasks)]
-        time.sleep(1.2)  # long enough for a sample of this process
+        assert recorder.flush().complete
+        time.sleep(1.2)  # it is watched by now, and a sample is due when its run ends
         for handle in (*tasks, parent):
             recorder.end(handle, "FINISHED")
         delivery = recorder.close()

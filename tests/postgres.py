@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_START_SECONDS = 60.0
+from free_ports import free_port
+
+_START_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,7 @@ def running_postgres() -> Iterator[Postgres]:
     directory = Path(tempfile.mkdtemp(prefix="intermodal-postgres-"))
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(directory, "postgres", "postgres")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     data = directory / "data"
     _run("initdb", f"--pgdata={data}", "--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory} -c fsync=off"

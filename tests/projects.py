@@ -88,7 +88,7 @@ class Store:
         return {run.info.status for run in self.runs()}
 
 
-def until(said: Callable[[], Any], patience: float = 60.0) -> Any:
+def until(said: Callable[[], Any], patience: float = 120.0) -> Any:
     """Ask again and again until the answer is true; the answer."""
     end = time.monotonic() + patience
     while not (answer := said()):

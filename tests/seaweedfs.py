@@ -8,13 +8,10 @@ refuses wrong keys and bad checksums.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,10 +22,13 @@ from typing import Any
 
 import pytest
 
+from free_ports import free_ports
+from intermodal.core.child import bound_to_parent
+
 ACCESS_KEY = "tests-access-key"
 SECRET_KEY = "tests-secret-key"
 REGION = "us-east-1"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _ROLES = ("master", "volume", "filer", "s3")
 _bucket_numbers = itertools.count(1)
 
@@ -115,19 +115,17 @@ def running_server(directory: Path) -> Iterator[S3Server]:
     Yields:
         The server, once it has stored an object.
     """
-    ports = _free_ports(2 * len(_ROLES))
+    ports = free_ports(2 * len(_ROLES))
     config = directory / "s3.json"
     credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     config.write_text(json.dumps({"identities": [{"name": "tests", "credentials": credentials, "actions": actions}]}))
     with (directory / "weed.log").open("wb") as log:
         process = subprocess.Popen(
-            _command(directory, config, ports),
+            bound_to_parent(_command(directory, config, ports)),  # a test run that is killed leaves no server behind
             stdout=log,
             stderr=log,
             cwd=directory,
-            # One system call, and no thread of ours is running yet.
-            preexec_fn=_die_with_parent,  # noqa: PLW1509
         )
     server = S3Server(f"http://127.0.0.1:{ports[_ROLES.index('s3')]}", process=process)
     try:
@@ -150,20 +148,6 @@ def _command(directory: Path, config: Path, ports: list[int]) -> list[str]:
         command += [f"-{role}.port={ports[index]}", f"-{role}.port.grpc={ports[index + len(_ROLES)]}"]
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.volumeSizeLimitMB=64", "-volume.max=200"]
     return [*command, "-volume.minFreeSpace=10MB", "-volume.preStopSeconds=0"]
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [int(item.getsockname()[1]) for item in sockets]
-
-
-def _die_with_parent() -> None:
-    # A test run that is itself killed must leave no server behind (Linux only; elsewhere nothing happens).
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _wait_until_ready(server: S3Server, log: Path) -> None:

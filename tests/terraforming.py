@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from free_ports import free_port
 
 MIRRORS = ("TERRAFORM_PROVIDERS", "/opt/tf-plugins", "/usr/share/terraform/plugins", "~/.terraform.d/plugins")
 _SERVICES = ("athena", "autoscaling", "cloudwatchlogs", "ec2", "ecr", "eks", "glue", "iam", "kms", "s3", "sts")
@@ -57,16 +58,14 @@ class Terraform:
 @contextlib.contextmanager
 def moto_server() -> Iterator[str]:
     """moto's server in a process of its own; its address."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     # An account's default VPC, and the managed policies by their names, are part of what moto brings.
     environment = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=2).close()

@@ -20,7 +20,7 @@ def plain_wait(folder: str):
 
     with open(os.path.join(folder, "waiting"), "w") as stream:
         stream.write(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(600)
 
 
 @dsl.pipeline(name="failing")
@@ -62,7 +62,7 @@ def forgetting():
 
 
 @dsl.pipeline(name="waiting")
-def waiting(folder: str, seconds: float = 60.0):
+def waiting(folder: str, seconds: float = 600.0):
     """A step that waits, after one that does not."""
     wait(folder=folder, seconds=seconds).after(say())
 

@@ -199,16 +199,18 @@ def forgetful() -> int:
 
 
 @step()
-def wait(folder: str, seconds: float = 60.0) -> int:
-    """Leave the process number in `folder`, then wait."""
+def wait(folder: str, seconds: float = 600.0) -> int:
+    """Leave the process number in `folder`, then wait, until there is a file `enough` beside it."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / "waiting").write_text(str(os.getpid()))
-    time.sleep(seconds)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not (Path(folder) / "enough").exists():
+        time.sleep(0.05)
     return os.getpid()
 
 
 @step()
-def stubborn(folder: str, seconds: float = 60.0) -> int:
+def stubborn(folder: str, seconds: float = 600.0) -> int:
     """Like `wait`, but swallow every ordinary exception, SIGTERM's included."""
     end = time.monotonic() + seconds
     (Path(folder) / "waiting").write_text(str(os.getpid()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from container_engine import ROOT, docker
+from free_ports import free_port
 from launching import intermodal
+from projects import until
 
 pytestmark = pytest.mark.timeout(2400)  # building an image on a new machine takes minutes
 
@@ -139,16 +142,22 @@ def registry(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("no docker-registry on this machine (setup/debian-packages installs it)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    port = free_port()
+    address = f"127.0.0.1:{port}"
     settings = {"filesystem": {"rootdirectory": str(tmp_path / "registry")}, "delete": {"enabled": True}}
     config = tmp_path / "registry.json"  # YAML holds JSON
     config.write_text(json.dumps({"version": 0.1, "storage": settings, "http": {"addr": address}}))
     process = subprocess.Popen([program, "serve", str(config)], stderr=subprocess.DEVNULL)
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
+
+    until(answers)
     yield address
     process.terminate()
-    process.wait(30)
+    process.wait(60)
 
 
 def test_pushed_images_are_known_by_digest_and_compiled_in(

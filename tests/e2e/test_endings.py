@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from free_ports import free_port
 from intermodal.core.attempt import process_alive
 from launching import PATIENCE, Answer, intermodal, pipeline, start
 from run_records import record_of, states
@@ -196,11 +196,12 @@ def test_a_signal_stops_everything(home: Path, tmp_path: Path, number: signal.Si
 
 
 def test_an_interrupted_run_continues_with_the_same_command(home: Path, tmp_path: Path):
-    words = ["run", pipeline("waiting"), "-p", f"folder={tmp_path}", "-p", "seconds=2"]
+    words = ["run", pipeline("waiting"), "-p", f"folder={tmp_path}"]
     launcher = start(*words)
     waiting_process(tmp_path, launcher)
     os.kill(launcher.pid, signal.SIGINT)
     assert answer_of(launcher).code == 130
+    (tmp_path / "enough").touch()
     answer = intermodal(*words, "--json")
     assert answer.code == 0
     assert {task["name"]: task["state"] for task in answer.json["tasks"]} == {"say": "CACHED", "wait": "SUCCEEDED"}
@@ -238,7 +239,7 @@ def test_a_step_that_is_told_to_stop_on_its_own_cancels_the_run(home: Path, tmp_
 
 
 def test_a_killed_launcher_leaves_no_child_and_the_next_run_tells_the_truth(home: Path, tmp_path: Path):
-    words = ["run", pipeline("waiting"), "-p", f"folder={tmp_path}", "-p", "seconds=2"]
+    words = ["run", pipeline("waiting"), "-p", f"folder={tmp_path}"]
     launcher = start(*words)
     child = waiting_process(tmp_path, launcher)
     staging = list((home / "tmp").iterdir())
@@ -248,6 +249,7 @@ def test_a_killed_launcher_leaves_no_child_and_the_next_run_tells_the_truth(home
     until(lambda: not process_alive(child), "the child's end")
     dead = record_of(home)
     assert dead["state"] == "RUNNING"  # nobody was left to say otherwise
+    (tmp_path / "enough").touch()
     answer = intermodal(*words, "--json")
     assert answer.code == 0
     buried = json.loads((home / "runs" / dead["run_id"] / "run.json").read_text())
@@ -332,12 +334,6 @@ def test_a_home_that_cannot_be_written(home: Path, tmp_path: Path):
 # A store that does not answer, or does not know us.
 
 
-def closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -347,7 +343,7 @@ def closed_port() -> str:
 )
 def test_a_store_on_s3_that_cannot_be_used(home: Path, s3, environment: dict[str, str], words: str):
     if "AWS_ENDPOINT_URL" in environment:
-        environment = {"AWS_ENDPOINT_URL": closed_port()}
+        environment = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
     answer = intermodal("run", pipeline("filling"), INTERMODAL_STORE=f"{s3.uri}/store", **environment)
     assert answer.code == 5
     assert words in answer.err

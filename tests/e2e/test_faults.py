@@ -7,6 +7,7 @@ into runs whose store is S3. A moment is a share of the time that an undisturbed
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -117,7 +118,8 @@ def strike(launcher: subprocess.Popen[str], victim: str, moment: float, home: Pa
     time.sleep(moment)
     if victim in ("task", "both"):
         for child in tasks_of(launcher):
-            child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended in the meantime
+                child.kill()
     if victim in ("launcher", "both"):
         launcher.kill()
     launcher.communicate(timeout=PATIENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -114,8 +115,12 @@ def test_an_exit_handler_runs_after_a_failure(kubeflow: KubeflowFake, tmp_path: 
 
 def test_a_retry_policy_gives_each_attempt_a_pod(kubeflow: KubeflowFake, tmp_path: Path) -> None:
     kubeflow.fault(task="shell", pod="lost", times=1, seconds=0)
+    gate = f"while [ ! -e {tmp_path}/gate ]; do sleep 0.05; done"
     count = f"echo x >> {tmp_path}/tries; test $(wc -l < {tmp_path}/tries) -ge 2 || exit 3; sleep 0.1"
-    done = run(kubeflow, "tried_again", script=f"sleep 0.1; {count}")
+    run_id = submit(kubeflow, "tried_again", SHELL, script=f"{gate}; {count}")
+    until(kubeflow, run_id, lambda seen: states(seen).get("shell/executor/executor(0)") == "FAILED")
+    (tmp_path / "gate").touch()
+    done = ended(kubeflow, run_id)
     assert states(done) == {
         "root": "SUCCEEDED",
         "shell": "SUCCEEDED",
@@ -179,14 +184,14 @@ def test_settings_of_the_pod(open_kubeflow: OpenFake, monkeypatch: pytest.Monkey
         "TEAM=reviews",
     ]
     assert not any("hunter2" in path.read_text() for path in fake.options.home.rglob("*.json"))
-    late = run(fake, "settled", seconds=30)
+    late = run(fake, "overdue")
     assert "longer than the specified deadline" in late.error.message
 
 
 def test_terminate_stops_the_pods(kubeflow: KubeflowFake, tmp_path: Path) -> None:
-    script = f"echo $$ > {tmp_path}/pid; trap 'echo told; exit 1' TERM; while true; do sleep 0.05; done"
+    script = f"trap 'echo told; exit 1' TERM; echo $$ > {tmp_path}/pid; while true; do sleep 0.05; done"
     run_id = submit(kubeflow, "scripted", SHELL, script=script)
-    waited_for((tmp_path / "pid").exists, "the pod")
+    waited_for(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text().strip(), "the pod")
     client = client_of(kubeflow)
     client.terminate_run(run_id)
     done = ended(kubeflow, run_id)
@@ -266,13 +271,26 @@ def begun(url: str, tmp_path: Path, script: str) -> str:
     return run_id
 
 
+def whole_family(process: int, names: set[str]) -> list[psutil.Process]:
+    """All that a process has started, once processes of these names are among it."""
+    found: list[psutil.Process] = []
+
+    def complete() -> bool:
+        found[:] = psutil.Process(process).children(recursive=True)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return {item.name() for item in found} >= names
+        return False
+
+    waited_for(complete, f"{names} below the server")
+    return found
+
+
 def test_a_killed_server_leaves_nothing_running(serve_kubeflow: Serve, tmp_path: Path) -> None:
     import kfp
 
     server = serve_kubeflow()
     run_id = begun(served(server), tmp_path, f"test -e {tmp_path}/gate || sleep 600")
-    family = psutil.Process(server.pid).children(recursive=True)
-    assert {item.name() for item in family} >= {"sh", "sleep"}
+    family = whole_family(server.pid, {"sh", "sleep"})
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
     _, alive = psutil.wait_procs(family, timeout=PATIENCE)

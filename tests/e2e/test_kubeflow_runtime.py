@@ -165,7 +165,7 @@ def test_a_failed_run_is_resumed_with_what_went_well(fake: KubeflowFake, tmp_pat
 def waiting(fake: KubeflowFake, home: Path, tmp_path: Path) -> Iterator[tuple[Any, Path]]:
     """A client that follows a run whose first task waits, and the folder with the task's mark."""
     folder = tmp_path / "marks"
-    words = ["run", pipeline("waiting"), "--on", "kubeflow", "-p", f"folder={folder}", "-p", "seconds=60"]
+    words = ["run", pipeline("waiting"), "--on", "kubeflow", "-p", f"folder={folder}", "-p", "seconds=600"]
     process = start(*words)
     waited_for(lambda: (folder / "waiting").is_file(), "the task to begin")
     yield process, folder
@@ -215,7 +215,7 @@ def test_a_client_killed_before_it_knew_its_run_finds_it_again(fake: KubeflowFak
     process = start("run", pipeline("uncached", "toy_pipelines.py"), "--on", "kubeflow")
     record = waited_for(lambda: next((home / "runs").glob("*/run.json"), None), "a record")
     waited_for(lambda: "version_id" in json.loads(record.read_text())["remote"], "the submission")
-    time.sleep(1.0)  # until the request is on its way; it is held there for three seconds
+    waited_for(lambda: not fake.backend.faults.all(), "the request, which is held for three seconds")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     waited_for(lambda: runs_on(fake), "the server to create the run all the same")
@@ -234,6 +234,8 @@ def test_told_to_cancel_on_interrupt_it_stops_the_run_and_waits(fake: KubeflowFa
         "kubeflow",
         "-p",
         f"folder={folder}",
+        "-p",
+        "seconds=600",
         "--on-interrupt",
         "cancel",
         "--json",

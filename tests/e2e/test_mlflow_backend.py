@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from free_ports import free_port
 from launching import TESTS
 from mlflow_running import BACKEND, process, run, typed
 from projects import Store, until
@@ -83,8 +84,8 @@ def test_a_failure_is_raised_and_recorded(project: Path, store: Store) -> None:
 
 def test_runs_side_by_side(project: Path, store: Store) -> None:
     first, second = (
-        run(project, parameters={"n": n, "seconds": 1}, synchronous=False, backend_config={"use_cache": False})
-        for n in (4, 5)
+        run(project, parameters={"n": n, "seconds": seconds}, synchronous=False, backend_config={"use_cache": False})
+        for n, seconds in ((4, 600), (5, 1))
     )
     assert {first.run_id, second.run_id} == {item.info.run_id for item in store.parents()}, "in the store at once"
     assert first.get_status() == "RUNNING"
@@ -205,7 +206,7 @@ def test_the_command_line_waits_and_says_how_it_ended(project: Path, store: Stor
 
 
 def test_it_need_not_wait(project: Path, store: Store, home: Path) -> None:
-    words = [str(project), "-e", "make", "-b", BACKEND, "-P", "seconds=3", "--backend-config", '{"wait": false}']
+    words = [str(project), "-e", "make", "-b", BACKEND, "-P", "seconds=10", "--backend-config", '{"wait": false}']
     with process(words) as launcher:
         launcher.join(120)
         assert launcher.exitcode == 0
@@ -231,11 +232,11 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
 def test_told_to_stop_it_stops_everything_first(project: Path, store: Store, number: int, code: int) -> None:
-    with process([str(project), "-b", BACKEND, "-e", "line", "-P", "seconds=30"]) as launcher:
+    with process([str(project), "-b", BACKEND, "-e", "line", "-P", "seconds=600"]) as launcher:
         working(store)
         below = descendants(launcher.pid)
         os.kill(launcher.pid, number)
-        launcher.join(60)
+        launcher.join(120)
         assert launcher.exitcode == code
         assert store.states() == {"KILLED"}, "the true state is there when the command returns"
         assert [item for item in below if item.is_running() and item.status() != psutil.STATUS_ZOMBIE] == []
@@ -261,7 +262,7 @@ def test_an_error_before_the_work_begins(
 
 
 def test_a_launcher_that_is_killed_takes_its_run_along(project: Path, store: Store) -> None:
-    with process([str(project), "-b", BACKEND, "-e", "line", "-P", "seconds=30"]) as launcher:
+    with process([str(project), "-b", BACKEND, "-e", "line", "-P", "seconds=600"]) as launcher:
         working(store)
         below = descendants(launcher.pid)
         os.kill(launcher.pid, signal.SIGKILL)
@@ -271,7 +272,7 @@ def test_a_launcher_that_is_killed_takes_its_run_along(project: Path, store: Sto
 
 
 def test_a_worker_that_is_killed_is_noticed(project: Path, store: Store) -> None:
-    done = run(project, parameters={"seconds": 30}, synchronous=False)
+    done = run(project, parameters={"seconds": 600}, synchronous=False)
     working(store)
     os.kill(done.worker.pid, signal.SIGKILL)
     assert not done.wait()
@@ -280,13 +281,13 @@ def test_a_worker_that_is_killed_is_noticed(project: Path, store: Store) -> None
 
 
 def test_when_all_are_killed_at_once_the_next_start_heals(project: Path, store: Store) -> None:
-    with process([str(project), "-b", BACKEND, "-e", "line", "-P", "seconds=30"]) as launcher:
+    with process([str(project), "-b", BACKEND, "-e", "line", "-P", "seconds=600"]) as launcher:
         parent = working(store)
         below = descendants(launcher.pid)
-        for item in [psutil.Process(launcher.pid), *below]:
-            item.suspend()  # none may see another die
-        for item in [psutil.Process(launcher.pid), *below]:
-            item.kill()
+        for act in (psutil.Process.suspend, psutil.Process.kill):  # none may see another die
+            for item in [psutil.Process(launcher.pid), *below]:
+                with contextlib.suppress(psutil.NoSuchProcess):  # it had ended already
+                    act(item)
     assert store.client.get_run(parent.info.run_id).info.status == "RUNNING", "nobody was left to say so"
     run(project, "make", parameters={"n": 1})
     assert store.client.get_run(parent.info.run_id).info.status == "KILLED"
@@ -300,9 +301,7 @@ def test_a_server_keeps_the_runs(project: Path, empty_store: Path, tmp_path: Pat
     import mlflow
 
     shutil.copy(empty_store, tmp_path / "server.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     words += ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--default-artifact-root", str(tmp_path / "a")]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

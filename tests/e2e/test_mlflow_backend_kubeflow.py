@@ -62,7 +62,7 @@ def test_a_pipeline_and_a_step_on_its_own(project: Path, store: Store, cluster: 
 
 
 def test_cancelling_stops_what_runs_there(project: Path, store: Store, cluster: Any) -> None:
-    going = run(project, "line", cluster, parameters={"seconds": 30}, synchronous=False)
+    going = run(project, "line", cluster, parameters={"seconds": 600}, synchronous=False)
     until(lambda: [item for item in store.runs() if item.data.tags.get("intermodal.task")])
     going.cancel()
     assert going.get_status() == "KILLED"
@@ -88,7 +88,7 @@ def test_a_failure_there_is_a_failure_here(project: Path, store: Store, cluster:
 
 
 def test_a_follower_that_is_killed_leaves_the_run_to_its_tasks(project: Path, store: Store, cluster: Any) -> None:
-    going = run(project, "make", cluster, parameters={"seconds": 3}, synchronous=False)
+    going = run(project, "make", cluster, parameters={"seconds": 10}, synchronous=False)
     until(lambda: [item for item in store.runs() if item.data.tags.get("intermodal.task")])
     os.kill(going.worker.pid, signal.SIGKILL)
     assert not going.wait(), "nobody here knows how it ended"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from free_ports import free_port
 from mlflow_running import BACKEND, run, typed
 from projects import Store, until
 
@@ -67,9 +68,7 @@ def served(repository: Path) -> Iterator[str]:
     daemon = shutil.which("git-daemon", path=f"{git_home()}:{os.environ['PATH']}")
     if daemon is None:
         pytest.skip("git's server is not on this machine: git daemon")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = [daemon, "--listen=127.0.0.1", f"--port={port}", "--export-all", f"--base-path={repository.parent}"]
     server = subprocess.Popen([*words, "--reuseaddr"], stderr=subprocess.DEVNULL)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from free_ports import free_port
 from intermodal.tracking.recorder_process import RecorderProcess, redeliver
 from mlflow_cases import SOURCE, ProcessCases, RecorderCases, Store, wait_for
 from mlflow_registry_cases import ModelCases, RegistryCases
@@ -32,9 +32,7 @@ class MlflowServer:
     """An `mlflow server` that can be killed and started again at the same address."""
 
     def __init__(self, database: str, destination: str, s3: S3Server, folder: Path) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._log = folder / "server.log"
         self._command = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={self.port}"]

@@ -25,6 +25,7 @@ import psutil
 import pytest
 import requests
 
+from free_ports import free_port, free_ports
 from manifests_at import Rendered, environment, find
 from postgres import Postgres, program, running_postgres
 from seaweedfs import weed_binary
@@ -69,7 +70,7 @@ def bucket(documents: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFac
     (container,) = find(documents, "StatefulSet", "seaweedfs")["spec"]["template"]["spec"]["containers"]
     users = base64.b64decode(find(documents, "Secret", "seaweedfs-s3")["data"]["s3.json"])
     (folder / "s3.json").write_bytes(users)
-    ports = _free_ports(8)
+    ports = free_ports(8)
     replaced = {
         "-dir=/data": f"-dir={folder / 'data'}",
         "-s3.ip.bind=0.0.0.0": "-s3.ip.bind=127.0.0.1",
@@ -94,7 +95,7 @@ def server(
     documents: list[dict[str, Any]], postgres: Postgres, bucket: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("mlflow")
-    files, port = folder / "files", _free_ports(1)[0]
+    files, port = folder / "files", free_port()
     files.mkdir()
     for name, text in find(documents, "ConfigMap", "mlflow-files")["data"].items():
         (files / name).write_text(text)
@@ -357,14 +358,6 @@ def _wait_for(answers: Any, folder: Path) -> None:
 def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     first = psutil.Process(process.pid)
     return [first, *first.children(recursive=True)]
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [int(item.getsockname()[1]) for item in sockets]
 
 
 def test_the_users_file_holds_two_users(documents: list[dict[str, Any]]) -> None:

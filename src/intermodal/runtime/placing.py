@@ -44,6 +44,11 @@ class Placing(Launcher):
     def __init__(self, launchers: dict[str, Launcher], choose: Callable[[Launch], str], mode: str) -> None:
         self._launchers, self._choose, self.mode = launchers, choose, mode
 
+    @property
+    def starting(self) -> bool:
+        """See `Launcher.starting`."""
+        return any(launcher.starting for launcher in self._launchers.values())
+
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""
         return self._launchers[self._choose(launch)].run(launch)
@@ -77,6 +82,11 @@ class Beside(Launcher):
         # The jobs that it starts run the very images that all other jobs of the run do.
         images = {IMAGE_VARIABLE.format(family=name.upper()): image for name, image in locked_images().items()}
         self._variables = {SERVICE_VARIABLE: engine, PIPELINE_VARIABLE: pipeline, **told, **images}
+
+    @property
+    def starting(self) -> bool:
+        """See `Launcher.starting`."""
+        return self._inner.starting
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""

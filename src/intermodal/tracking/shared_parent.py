@@ -63,9 +63,16 @@ def find_or_open(
 
 
 def parents(client: Any, experiment_id: str, key: str) -> list[Any]:
-    """Parent runs of a pipeline run; the first is the one that counts, whoever asks: a client's before others."""
+    """Parent runs of a pipeline run; the first is the one that counts, whoever asks: a client's, then the oldest.
+
+    So one that was opened late, after others had looked for the last time, takes nobody's place.
+    """
     found = client.search_runs([experiment_id], f"tags.`{KEY_TAG}` = '{key}' and tags.`{ROLE_TAG}` = '{PIPELINE}'")
-    return sorted(found, key=lambda run: (run.data.tags.get(OWNER_TAG) != CLIENT, str(run.info.run_id)))
+
+    def rank(run: Any) -> tuple[bool, int, str]:
+        return run.data.tags.get(OWNER_TAG) != CLIENT, int(run.info.start_time or 0), str(run.info.run_id)
+
+    return sorted(found, key=rank)
 
 
 def nested(client: Any, experiment_id: str, parent: str) -> list[Any]:

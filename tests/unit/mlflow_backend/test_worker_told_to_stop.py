@@ -34,11 +34,11 @@ def test_ctrl_c_is_heard_while_the_work_says_nothing(
     monkeypatch.setattr(subprocess, "Popen", lambda _words, **options: real(SILENT, **options))
     worker = Worker(tmp_path, {})
     typed = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    given_up = threading.Timer(20, worker.leave)  # an end of file ends the read that does not hear
-    typed.start()
+    given_up = threading.Timer(60, worker.leave)  # an end of file ends the read that does not hear
     given_up.start()
     try:
         with pytest.raises(KeyboardInterrupt):
+            typed.start()
             worker.join()
         assert given_up.is_alive(), "Ctrl-C was heard only when the other end closed"
     finally:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from intermodal.runtime.record import load_record
+from intermodal.core.config import load_settings
+from intermodal.runtime.local.runtime import LocalRuntime
+from intermodal.runtime.record import RunRecord, load_record, now
 from running import Watching
 
 
@@ -81,3 +85,17 @@ def test_iterations_side_by_side_do_not_share_their_surroundings(run, mode: str)
         f"whereabouts.{number}": f"whereabouts.{number} whereabouts.{number}" for number in range(4)
     }
     assert (sys.stdout, dict(os.environ)) == before
+
+
+def test_a_run_that_ends_while_it_is_told_to_stop_has_ended(home: Path, monkeypatch: pytest.MonkeyPatch):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        record = RunRecord("toy-1", "toy", "toy.py", {}, {}, process=process.pid, started=now())
+        record.save(load_settings().runs)
+
+        def too_late(_process: int, _number: int) -> None:
+            process.communicate()
+            replace(record, state="FAILED").save(load_settings().runs)
+            raise ProcessLookupError
+
+        monkeypatch.setattr(os, "kill", too_late)
+        assert LocalRuntime(load_settings()).cancel(record).state == "FAILED"

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -169,7 +170,9 @@ def test_a_reader_sees_all_of_a_write_or_nothing(store: Store):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    for _ in range(10):
+    rounds, deadline = 0, time.monotonic() + 60
+    while rounds < 10 or (not set(seen[:]) & set(values) and time.monotonic() < deadline):
+        rounds += 1
         for value in values:
             store.write("key", value)
     done.set()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from free_ports import free_port
 from intermodal.errors import StoreFailed, UsageError
 from intermodal.store.local import STAGING, LocalStore
 from intermodal.store.locate import open_store
@@ -131,16 +131,10 @@ def test_a_bucket_that_is_not_there(s3: Bucket, tmp_path: Path, verb: str):
     assert "INTERMODAL_STORE" in caught.value.next_step
 
 
-def closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
 @pytest.mark.timeout(300)
 def test_an_endpoint_where_nobody_listens(s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Bounded time is what the timeout above stands for: the default retries would be given up long before."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", closed_port())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     calls = every_verb(s3.uri, tmp_path)
     for verb in ("read", "publish"):
         with pytest.raises(StoreFailed) as caught:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from free_ports import free_port
 from intermodal.tracking.registered import _ask_client, _ask_sqlite, version_exists
 from intermodal.tracking.store_init import sqlite_path
 from mlflow_cases import SOURCE, Store
@@ -62,9 +62,7 @@ def test_a_store_that_is_gone_or_away_is_a_reason(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/gone.db")
     assert version_exists({"registration": facts}) == "version 1 of m is no longer in the registry"
     assert not (tmp_path / "gone.db").exists()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert "could not be asked for version 1 of m" in str(version_exists({"registration": facts}))

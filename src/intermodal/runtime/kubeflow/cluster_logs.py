@@ -8,6 +8,7 @@ from intermodal.runtime.kubeflow.patience import Lost, Refused
 
 _MAIN = "main"  # the container in which Kubeflow runs the task
 _TIMEOUT = (5.0, 30.0)
+_PASSING = (408, 429, 500, 502, 503, 504)  # of a server that starts again, or whose node does not answer just now
 
 
 class ClusterLogs:
@@ -25,7 +26,7 @@ class ClusterLogs:
         """All that a pod has printed so far; None before it has started.
 
         Raises:
-            Lost: The API server did not answer.
+            Lost: The API server did not answer, or may do better the next time.
             Refused: There is no way to it, or it refused.
         """
         from kubernetes.client.exceptions import ApiException
@@ -40,6 +41,8 @@ class ClusterLogs:
         except ApiException as error:
             if error.status in (400, 404):
                 return None
+            if error.status in _PASSING:
+                raise Lost(f"{error.status} {error.reason}") from error
             raise Refused("the Kubernetes API gives no logs", status=error.status, seen=error.reason) from error
         except HTTPError as error:
             raise Lost(str(error)) from error

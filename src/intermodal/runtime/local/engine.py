@@ -114,6 +114,11 @@ class Engine:
         variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
         return self._processes.run(command, variables, log, self._watch(label, ""))
 
+    @property
+    def starting(self) -> bool:
+        """Whether this thread is starting a process that would be lost if it were interrupted now."""
+        return self._launcher.starting or self._processes.starting
+
     def terminate(self) -> None:
         """Tell whatever runs to stop, without waiting, and start nothing more; a signal handler calls it."""
         self.interrupted = True
@@ -190,7 +195,7 @@ class Engine:
         outcome = replace_reason(self._launcher.run(launch), why)
         task = self._known(task.name, step)  # with what was noted of its job
         if self.interrupted:
-            raise Interrupted(f"task {task.name} was interrupted", next_step="run the same command again to continue")
+            raise _interrupted(task.name)
         return self._end(task, outcome, handle, began)
 
     def _foreign(self, task: TaskRecord, work: Callable[[], bool], began: float) -> bool:
@@ -201,11 +206,13 @@ class Engine:
         try:
             went_well = work()
         except Exception as error:  # whatever kfp's runner raises ends this task, not our record of it
+            if self.interrupted:
+                raise _interrupted(task.name) from error
             return self._end(task, Outcome(FAILED, why, error=failure_of(error, task.name).to_json()), handle, began)
         if went_well:
             return self._end(task, Outcome(SUCCEEDED, why), handle, began)
         if self.interrupted:
-            raise Interrupted(f"task {task.name} was interrupted", next_step="run the same command again to continue")
+            raise _interrupted(task.name)
         failure = StepFailed(f"task {task.name} failed", next_step="read the last lines of its log")
         return self._end(task, Outcome(FAILED, why, error=failure.to_json()), handle, began)
 
@@ -249,7 +256,7 @@ class Engine:
         self._observer.task_ended(ended, last_lines(self.task_folder(task.name) / "log.txt") if failed else [])
         if ended.state == CANCELLED:
             self.interrupted = True
-            raise Interrupted(f"task {task.name} was interrupted", next_step="run the same command again to continue")
+            raise _interrupted(task.name)
         return not failed
 
     def _learn_mlflow_run(self) -> None:
@@ -267,6 +274,10 @@ class Engine:
         with self._lock:
             self.record = self.record.with_task(task)
             self.record.save(self._settings.runs)
+
+
+def _interrupted(label: str) -> Interrupted:
+    return Interrupted(f"task {label} was interrupted", next_step="run the same command again to continue")
 
 
 def _with_absolute_sources(fields: dict[str, Any], sources: tuple[str, ...]) -> dict[str, Any]:

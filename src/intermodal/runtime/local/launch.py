@@ -52,6 +52,11 @@ class Launcher(ABC):
 
     mode: str
 
+    @property
+    def starting(self) -> bool:
+        """Whether this thread is starting a process that would be lost if it were interrupted now."""
+        return False
+
     @abstractmethod
     def run(self, launch: Launch) -> Outcome:
         """Run a task to its end.
@@ -118,6 +123,11 @@ class Subprocess(Launcher):
 
     def __init__(self, grace: float = GRACE_SECONDS) -> None:
         self._processes = Processes(grace)
+
+    @property
+    def starting(self) -> bool:
+        """See `Launcher.starting`."""
+        return self._processes.starting
 
     def run(self, launch: Launch) -> Outcome:
         """See `Launcher.run`."""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,16 @@ class Processes:
         self._grace = grace
         self._running: set[subprocess.Popen[bytes]] = set()
         self._told: set[subprocess.Popen[bytes]] = set()
+        self._starting: set[int] = set()  # threads
         self._stopped = 0.0  # when they were told to stop
+
+    @property
+    def starting(self) -> bool:
+        """Whether this very thread is starting a process, which would be lost if the thread were interrupted now.
+
+        It is told to stop as soon as it is known, if `terminate` was called meanwhile.
+        """
+        return threading.get_ident() in self._starting
 
     def run(
         self,
@@ -49,22 +59,30 @@ class Processes:
         Returns:
             Its exit code; negative for a signal.
         """
-        with log.open("ab") as stream:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops its tasks in order
-            )
-        self._running.add(process)
+        process = self._started(command, environment, log)
         if self._stopped:
             self.terminate()
         started(process.pid)
         code = self._wait(process, watch)
         self._running.discard(process)
         return code
+
+    def _started(self, command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+        self._starting.add(threading.get_ident())
+        try:
+            with log.open("ab") as stream:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops its tasks in order
+                )
+            self._running.add(process)
+        finally:
+            self._starting.discard(threading.get_ident())
+        return process
 
     def terminate(self) -> None:
         """Tell all to stop, without waiting; it takes no lock, because a signal handler calls it."""

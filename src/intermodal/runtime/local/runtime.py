@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -74,7 +74,8 @@ class LocalRuntime(Runtime):
         if record.state != RUNNING or record.abandoned or record.machine != machine_mark():
             seen = "its process is gone" if record.abandoned else f"{record.state} on machine {record.machine}"
             raise UsageError("there is nothing to stop", seen=seen, next_step=f"intermodal status {record.run_id}")
-        os.kill(record.process, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it ended by itself in this very moment
+            os.kill(record.process, signal.SIGTERM)
         while process_alive(record.process):
             time.sleep(_POLL_SECONDS)
         return find_record(self.settings.runs, record.run_id)
@@ -265,7 +266,8 @@ def _stoppable(engine: Engine, stop_on_interrupt: bool) -> Iterator[None]:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         engine.terminate()
-        raise KeyboardInterrupt
+        if not engine.starting:  # else the engine ends the task as soon as it knows its process, and then the run
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -65,6 +65,11 @@ class Pods(ABC):
     def __init__(self, options: FakeOptions) -> None:
         self.options = options
 
+    @property
+    def starting(self) -> bool:
+        """Whether this thread is starting a pod that would be lost if it were interrupted now."""
+        return False
+
     @abstractmethod
     def root(self, given: str) -> str:
         """The pipeline root as pods see it, from the one a run asked for; empty for the default."""
@@ -102,6 +107,11 @@ class LocalPods(Pods):
         self._processes = Processes(options.grace)
         self._reaper = Reaper()
         self._numbers: dict[str, int] = {}
+
+    @property
+    def starting(self) -> bool:
+        """See `Pods.starting`."""
+        return self._processes.starting
 
     def root(self, given: str) -> str:
         """See `Pods.root`."""

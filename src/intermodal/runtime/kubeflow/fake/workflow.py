@@ -110,7 +110,8 @@ def _stoppable(attempts: Attempts, pods: Pods) -> Iterator[None]:
         if not attempts.stopped:
             attempts.stopped = True
             pods.terminate()
-            raise KeyboardInterrupt
+            if not pods.starting:  # else it is told to stop as soon as it is known, and the run ends after it
+                raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
