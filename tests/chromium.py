@@ -17,7 +17,7 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
     "--remote-allow-origins=*",
 ]  # fmt: skip
-PATIENCE = 60  # seconds for a browser on a busy machine
+PATIENCE = 180  # seconds for a browser on a busy machine
 
 
 class Chromium:
@@ -37,14 +37,20 @@ class Chromium:
         import websocket
 
         port_file, deadline = Path(self._profile) / "DevToolsActivePort", time.monotonic() + PATIENCE
-        while not (port_file.is_file() and "\n" in port_file.read_text()):
+        while not (tab := self._first_tab(port_file)):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("Chromium did not start")
             time.sleep(0.05)
-        port = port_file.read_text().split("\n")[0]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=PATIENCE) as answer:
-            tab = next(item for item in json.load(answer) if item["type"] == "page")
-        return websocket.create_connection(tab["webSocketDebuggerUrl"], timeout=PATIENCE)
+        return websocket.create_connection(tab, timeout=PATIENCE)
+
+    def _first_tab(self, port_file: Path) -> str:
+        """Where to talk to the tab; empty as long as there is none, which is later than the browser answers."""
+        text = port_file.read_text() if port_file.is_file() else ""
+        if "\n" not in text:
+            return ""
+        with urllib.request.urlopen(f"http://127.0.0.1:{text.splitlines()[0]}/json", timeout=PATIENCE) as answer:
+            tabs = [item for item in json.load(answer) if item["type"] == "page"]
+        return tabs[0].get("webSocketDebuggerUrl", "") if tabs else ""
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call a method of the protocol; what the console says meanwhile is kept in `complaints`."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -90,3 +94,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             for name, value in getattr(report, "user_properties", []):
                 if name == "figures" and report.when == "call":
                     terminalreporter.write_line(str(value))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Say how a worker of pytest-xdist died: by a signal that nobody prints (9 is the kernel's, for want of memory)."""
+    if not error:
+        return
+    process: subprocess.Popen[bytes] = node.gateway._io.popen
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000
+    reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+    reporter.write_line(f"{node.gateway.id} ended with {process.returncode}; no worker that ended held over {most} MB")

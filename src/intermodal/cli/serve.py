@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     host, port = os.environ.get(_HOST_VARIABLE, "127.0.0.1"), os.environ.get(_PORT_VARIABLE, "8080")
     parser.add_argument("--host", default=host, help="address to listen at (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=port, help="port to listen at (default: 8080)")
+    parser.add_argument("--port", type=int, default=port, help="port to listen at, 0 for a free one (default: 8080)")
     parser.add_argument("--name", default="reviews", help="the model's name in /v2/models/NAME (default: reviews)")
     options = parser.parse_args(arguments)
     try:
@@ -45,16 +45,17 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError("serving needs two more packages", seen=error, next_step=step) from error
     from intermodal.serving.server import make_application
 
-    if not 0 < options.port < 65536:
-        raise UsageError("there is no such port", seen=options.port, expected="1 to 65535")
+    if not 0 <= options.port < 65536:
+        raise UsageError("there is no such port", seen=options.port, expected="0 to 65535")
     application = make_application(_directory(options.model), options.name)
-    address = f"http://{options.host}:{options.port}"
-    words = f"serving {options.model}: {address}/invocations, {address}/v2/models/{options.name}/infer"
 
     class Telling(uvicorn.Server):  # type: ignore[misc]
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             if self.started:
+                port = self.servers[0].sockets[0].getsockname()[1]
+                address = f"http://{options.host}:{port}"
+                words = f"serving {options.model}: {address}/invocations, {address}/v2/models/{options.name}/infer"
                 print(words, flush=True)
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +16,21 @@ from intermodal.errors import DataRejected, UsageError
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An importable folder."""
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An importable folder, whose modules are forgotten afterwards.
+
+    Only those: whatever else was imported meanwhile would come a second time, with classes that are not the first's.
+    """
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
-    before = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(f"{tmp_path}/"):
+            del sys.modules[name]
 
 
 @pytest.fixture
-def announced(package: Path):
+def announced(package: Path) -> Iterator[None]:
     """A distribution that announces a step, as `pip install` leaves it."""
     info = package / "acme_steps-1.0.dist-info"
     info.mkdir()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +14,7 @@ import pytest
 
 from intermodal.errors import UsageError
 from intermodal.serving.questions import LONGEST_REQUEST, MOST_TEXTS, texts_of, texts_of_tensors
-from launching import PATIENCE, command, intermodal
+from launching import PATIENCE, intermodal, start
 
 # Five classes, the rating told by the number of exclamation marks.
 PREDICTOR = """
@@ -98,28 +95,20 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(model: Path, home: Path) -> Iterator[str]:
     pytest.importorskip("fastapi")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(command("serve", str(model), "--port", str(port)), env={**os.environ})
-    url = f"http://127.0.0.1:{port}"
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{url}/ping", timeout=5).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    yield url
+    process = start("serve", str(model), "--port", "0")
+    assert process.stdout is not None
+    told = process.stdout.readline()  # it listens by then; an end without a word is an empty line
+    assert told.startswith(f"serving {model}: http://127.0.0.1:"), process.communicate()[1]
+    yield told.partition(": ")[2].partition("/invocations")[0]
     process.send_signal(signal.SIGTERM)
-    process.wait(PATIENCE)
+    process.communicate(timeout=PATIENCE)
 
 
 def ask(url: str, body: object, kind: str = "application/json") -> tuple[int, dict[str, object]]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": kind})
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -136,7 +125,7 @@ def test_a_server_answers_all_three_protocols(server: str):
     assert told["outputs"][0]["data"] == [1, 3]
     assert told["outputs"][1]["shape"] == [2, 5]
     for path in ("/ping", "/v2/health/live", "/v2/health/ready", "/v2/models/reviews", "/v2/models/reviews/ready"):
-        assert urllib.request.urlopen(f"{server}{path}", timeout=30).status == 200
+        assert urllib.request.urlopen(f"{server}{path}", timeout=PATIENCE).status == 200
     code, told = ask(f"{server}/invocations", b"{", "application/json")
     assert (code, told["error"]["headline"]) == (400, "the request cannot be read")
 

@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 from kfp.dsl import Dataset, Metrics, Model
 
+from intermodal.core.attempt import process_alive
 from intermodal.errors import StepFailed, UsageError
 from intermodal.steps.train_script import train_script
+from launching import PATIENCE
 
 SCRIPT = """
 import argparse, json, os, pathlib, sys
@@ -203,7 +205,7 @@ def test_a_stop_reaches_the_script_which_may_finish(source: Path, tmp_path: Path
         "    sys.exit(0)\n"
         "signal.signal(signal.SIGTERM, stop)\n"
         "pathlib.Path(os.environ['SM_OUTPUT_DATA_DIR'], 'started').write_text(str(os.getpid()))\n"
-        "time.sleep(120)\n"
+        "time.sleep(600)\n"
     )
     caller = (
         "import signal, sys\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[3])\n"
@@ -214,13 +216,13 @@ def test_a_stop_reaches_the_script_which_may_finish(source: Path, tmp_path: Path
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     started = tmp_path / "output" / "started"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not started.is_file() or not started.read_text():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert b"saved" in out
@@ -258,7 +260,7 @@ def test_requirements_are_installed_for_this_script_when_it_is_asked(
 def test_a_script_dies_with_a_caller_that_is_killed(source: Path, tmp_path: Path) -> None:
     (source / "train.py").write_text(
         "import os, pathlib, time\n"
-        "pathlib.Path(os.environ['SM_OUTPUT_DATA_DIR'], 'started').write_text(str(os.getpid()))\ntime.sleep(120)\n"
+        "pathlib.Path(os.environ['SM_OUTPUT_DATA_DIR'], 'started').write_text(str(os.getpid()))\ntime.sleep(600)\n"
     )
     caller = (
         "import sys\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[3])\n"
@@ -266,12 +268,12 @@ def test_a_script_dies_with_a_caller_that_is_killed(source: Path, tmp_path: Path
     )
     command = [sys.executable, "-c", caller, str(tmp_path), str(source), str(Path(__file__).parent)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    started, deadline = tmp_path / "output" / "started", time.monotonic() + 60
+    started, deadline = tmp_path / "output" / "started", time.monotonic() + PATIENCE
     while not started.is_file() or not started.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.kill()
     process.wait()
-    while Path(f"/proc/{started.read_text()}").exists():
+    while process_alive(int(started.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -188,10 +188,10 @@ def test_a_name_the_hub_does_not_know_is_refused(name: str, model: Path, tmp_pat
 
 
 def test_an_unreachable_hub_says_what_to_do(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
-    found = from_hub("bert-base-uncased", endpoint, tmp_path / "hub")
+    with socket.socket() as silent:  # its port is nobody else's meanwhile, and nobody listens there
+        silent.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        found = from_hub("bert-base-uncased", endpoint, tmp_path / "hub")
     assert isinstance(found, dict)
     assert (found["kind"], found["exit_code"]) == ("UsageError", 2)
     assert "the hub did not answer" in found["seen"]
