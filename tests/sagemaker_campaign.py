@@ -129,12 +129,12 @@ class Campaign:
         body = json.dumps(fields).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/_local/faults", data=body, headers=headers, method="POST")
-        urllib.request.urlopen(request, timeout=10).read()
+        urllib.request.urlopen(request, timeout=_PATIENCE).read()
 
     def clear(self) -> None:
         """Let nothing go wrong any more."""
         request = urllib.request.Request(f"{self.url}/_local/faults", method="DELETE")
-        urllib.request.urlopen(request, timeout=10).read()
+        urllib.request.urlopen(request, timeout=_PATIENCE).read()
 
     def go(self, seed: int) -> None:
         """One seed, to its good end."""

@@ -76,6 +76,11 @@ def calls(local: LocalSageMaker, operation: str) -> int:
 
 def pod_process(tmp_path: Path) -> int:
     """The pod of this test that delegates, as the kubelet would tell it: its first process."""
+    return int(wait_for(lambda: first if len(first := roots(tmp_path)) == 1 else None, "no pod")[0])
+
+
+def roots(tmp_path: Path) -> list[int]:
+    """Processes of this test's pods that were not started by another of them."""
     found: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -86,8 +91,7 @@ def pod_process(tmp_path: Path) -> int:
         own = any(item.startswith(f"TMPDIR={tmp_path}/".encode()) for item in variables)
         if own and b"INTERMODAL_ON=sagemaker" in variables:
             found[int(folder.name)] = parent
-    (first,) = [number for number, parent in found.items() if parent not in found]
-    return first
+    return [number for number, parent in found.items() if parent not in found]
 
 
 def test_what_pods_had_made_on_sagemaker_is_what_a_local_run_makes(cluster: KubeflowFake, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_lost_logs_are_not_there(local_sagemaker: Any) -> None:
     client().create_training_job(**training_request("mute", "print('unheard')"))
     assert ended("mute")["TrainingJobStatus"] == "Completed"
     assert streams("/aws/sagemaker/TrainingJobs", "mute/") == []
-    lost = {"fault": "lost-logs", "job": "fading", "times": 1, "seconds": 1.0}
+    lost = {"fault": "lost-logs", "job": "fading", "times": 1, "seconds": 0.1}
     post(f"{local_sagemaker.url}/_local/faults", lost)
     script = "import time; print('heard', flush=True); time.sleep(2); print('unheard')"
     client().create_training_job(**training_request("fading", script))

@@ -315,7 +315,9 @@ class Jobs:
 
     def stop_all(self, seconds: float = 5.0) -> None:
         """Stop all that run, and wait; for the service's own end."""
-        running = [job for job in self._jobs.values() if not job.ended]
+        with self._lock:
+            known = list(self._jobs.values())  # jobs may start others meanwhile
+        running = [job for job in known if not job.ended]
         for job in running:
             job.stop()
         limit = time.monotonic() + seconds

@@ -39,16 +39,21 @@ class LocalSageMaker:
         self._application: Any = None
         self._server = make_server(options.port, self._call)
         self.url = f"http://127.0.0.1:{self._server.port}"
-        self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
+        self._seen: deque[Seen] = deque(maxlen=_REMEMBERED)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         _ALIVE.add(id(self))
         try:
             self.service = Service(options, self.url)
-            self._application = Application(self.service, self.requests)
+            self._application = Application(self.service, self._seen)
         except BaseException:
             self._server.server_close()
             _forget(self)
             raise
+
+    @property
+    def requests(self) -> list[Seen]:
+        """The calls that have come in, the oldest first; a copy, for more may come while they are looked through."""
+        return list(self._seen)
 
     def start(self) -> LocalSageMaker:
         """Listen."""

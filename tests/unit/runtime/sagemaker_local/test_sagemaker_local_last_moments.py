@@ -21,7 +21,7 @@ from intermodal.runtime.sagemaker_local.job_log import JobLog
 from intermodal.runtime.sagemaker_local.jobs import Job, JobRecord
 from intermodal.runtime.sagemaker_local.syncing import Sync
 from intermodal.runtime.sagemaker_local.transfer import files_below
-from local_sagemaker import BUCKET, LocalSageMaker, read, run_training, wait_for
+from local_sagemaker import BUCKET, LocalSageMaker, client, read, run_training, wait_for
 
 
 class Bucket:
@@ -154,3 +154,13 @@ def test_capacity_that_is_taken_just_after_the_end_takes_no_checkpoint(
     told = run_training("late", "open('/opt/ml/checkpoints/last', 'w').write('1')", **kept)
     assert told["TrainingJobStatus"] == "Completed"
     assert read(f"s3://{BUCKET}/checkpoints/last") == b"1"
+
+
+def test_calls_can_be_looked_through_while_more_come(local_sagemaker: LocalSageMaker) -> None:
+    sagemaker, seen = client(), []
+    sagemaker.list_training_jobs()
+    for call in local_sagemaker.requests:
+        seen.append(call.operation)
+        sagemaker.list_training_jobs()
+    assert seen[-1] == "ListTrainingJobs"
+    assert len(local_sagemaker.requests) == 2 * len(seen)
