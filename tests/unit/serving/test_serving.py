@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from free_ports import free_port
 from intermodal.errors import UsageError
 from intermodal.serving.questions import LONGEST_REQUEST, MOST_TEXTS, texts_of, texts_of_tensors
 from launching import PATIENCE, command, intermodal
@@ -98,9 +99,7 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(model: Path, home: Path) -> Iterator[str]:
     pytest.importorskip("fastapi")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(command("serve", str(model), "--port", str(port)), env={**os.environ})
     url = f"http://127.0.0.1:{port}"
     end = time.monotonic() + PATIENCE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fake_hub import serve
+from free_ports import free_port
 from intermodal.errors import UsageError
 from intermodal.text import checkpoint
 from intermodal.text.checkpoint import (
@@ -188,9 +188,7 @@ def test_a_name_the_hub_does_not_know_is_refused(name: str, model: Path, tmp_pat
 
 
 def test_an_unreachable_hub_says_what_to_do(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
+    endpoint = f"http://127.0.0.1:{free_port()}"
     found = from_hub("bert-base-uncased", endpoint, tmp_path / "hub")
     assert isinstance(found, dict)
     assert (found["kind"], found["exit_code"]) == ("UsageError", 2)
