@@ -319,7 +319,7 @@ os.kill(os.getpid(), 9)
         assert _states(client, "caller killed") == ["FINISHED", "KILLED"]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait until a condition holds, at most so long."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 from documents import Command, Reader, ShownFile, read_document
-from intermodal.core.hosts import free_port
+from free_ports import free_port
 from intermodal.runtime.sagemaker_local.namespaces import namespaces_work
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,5 +75,6 @@ def stop_what_runs_in(folder: Path) -> None:
     """Stop the services that a page has left running."""
     for process in psutil.process_iter(["cmdline", "cwd"]):
         if "sagemaker-local" in (process.info["cmdline"] or []) and process.info["cwd"] == str(folder):
-            process.send_signal(signal.SIGTERM)
-            process.wait(_PATIENCE)
+            with suppress(psutil.NoSuchProcess):  # it has ended in the meantime
+                process.send_signal(signal.SIGTERM)
+                process.wait(_PATIENCE)

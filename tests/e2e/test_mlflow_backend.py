@@ -314,7 +314,7 @@ def test_a_server_keeps_the_runs(project: Path, empty_store: Path, tmp_path: Pat
         return False
 
     try:
-        until(answers)
+        until(answers, 300)
         mlflow.set_tracking_uri(made.uri)
         done = run(project, "make", parameters={"n": 2})
         (parent,) = made.parents()

@@ -25,7 +25,7 @@ from mlflow_registry_cases import ModelCases, RegistryCases
 from postgres import Postgres, program, running_postgres
 from seaweedfs import S3Server, running_server, weed_binary
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 
 
 class MlflowServer:

@@ -141,7 +141,7 @@ def test_server_side_apply_keeps_what_others_set(kubectl: Kubectl) -> None:
 def test_kubectl_waits_for_what_goes_away(kubectl: Kubectl) -> None:
     kubectl("create", "-f", "-", stdin=json.dumps(_object("v1", "ConfigMap", "short-lived")))
     waiting: list[int] = []
-    words = ("wait", "--for=delete", "configmap/short-lived", "--timeout=30s")
+    words = ("wait", "--for=delete", "configmap/short-lived", "--timeout=60s")
     thread = threading.Thread(target=lambda: waiting.append(kubectl(*words).returncode))
     thread.start()
     time.sleep(1)
@@ -268,7 +268,7 @@ def test_the_verb_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert url in (tmp_path / "config").read_text()
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=120) == 0
 
 
 def _object(api_version: str, kind: str, name: str, **metadata: Any) -> dict[str, Any]:

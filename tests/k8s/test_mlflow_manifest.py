@@ -30,7 +30,7 @@ from manifests_at import Rendered, environment, find
 from postgres import Postgres, program, running_postgres
 from seaweedfs import weed_binary
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _SAME = ("PATH", "LANG", "LD_LIBRARY_PATH")  # of this machine; the rest comes from the manifest
 
 
@@ -160,14 +160,15 @@ def test_a_password_that_was_right_is_not_hashed_again(server: Running) -> None:
     """A wrong one is hashed every time, which is what makes it slow."""
     url = f"{server.url}/api/2.0/mlflow/experiments/search?max_results=1"
 
-    def median(credentials: tuple[str, str]) -> float:
-        requests.get(url, auth=credentials, timeout=30)
-        requests.get(url, auth=credentials, timeout=30)  # the other worker's cache
-        return statistics.median(
-            requests.get(url, auth=credentials, timeout=30).elapsed.total_seconds() for _ in range(9)
-        )
+    def seconds(password: str) -> float:
+        answer = requests.get(url, auth=(server.pipelines[0], password), timeout=30)
+        return answer.elapsed.total_seconds()
 
-    assert median(server.pipelines) < median((server.pipelines[0], "wrong"))
+    words = (server.pipelines[1], "wrong")
+    _ = [seconds(word) for word in words * 2]  # once for each worker's cache
+    # In turns, so that whatever else this machine does slows both down.
+    right, wrong = zip(*[[seconds(word) for word in words] for _ in range(9)], strict=True)
+    assert statistics.median(right) < statistics.median(wrong)
 
 
 def test_another_host_header_is_refused(server: Running) -> None:

@@ -54,7 +54,7 @@ def test_a_dropped_connection_leaves_the_client_in_doubt(kubeflow: KubeflowFake)
 
 
 def test_a_slow_answer(kubeflow: KubeflowFake) -> None:
-    kubeflow.fault(path="*", method="GET", delay=0.3, times=1)
+    kubeflow.fault(path="*", method="GET", delay=5.0, times=1)
     connection = http.client.HTTPConnection(kubeflow.url.removeprefix("http://"), timeout=0.1)
     with pytest.raises(TimeoutError):
         connection.request("GET", RUNS)
