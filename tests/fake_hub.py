@@ -59,4 +59,3 @@ def serve(name: str, directory: Path) -> Iterator[tuple[str, list[str]]]:
     finally:
         server.shutdown()
         server.server_close()
-        server.server_close()
