@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from intermodal.cli import packages
+from intermodal.cli import packages, reachable
+from launching import PATIENCE
 
 DOORS = ["local", "store", "mlflow", "containers", "torch", "s3", "kubeflow", "sagemaker", "spark"]
 
@@ -46,6 +47,12 @@ def answering(answers: dict[str, tuple[int, object]]) -> Iterator[int]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch):
+    """What answers is waited for, however busy this machine is."""
+    monkeypatch.setattr(reachable, "_TIMEOUT", PATIENCE)
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +93,8 @@ def test_a_kubeflow_server_is_asked(home, cli, monkeypatch):
         ((401, {"message": "who are you?"}), "missing", "who are you?"),
         ((503, {}), "missing", "does not answer"),
     ):
+        if part == "does not answer":  # asked again until its time is over
+            monkeypatch.setattr(reachable, "_TIMEOUT", 2.0)
         with answering({"healthz": answer}) as port:
             monkeypatch.setenv("KF_PIPELINES_ENDPOINT", f"http://127.0.0.1:{port}")
             found = doors(cli("doctor", "--json"))["kubeflow"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -206,16 +205,15 @@ except StoreFailed as error:
 """
 
 
-def _small_files() -> None:
-    # What a full disk looks like to one writer: no file may grow beyond this. Python ignores the signal.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+# What a full disk looks like to one writer: no file may grow beyond this. Python ignores the signal.
+SMALL_FILES = ["prlimit", "--fsize=200000:200000"]
 
 
 @pytest.mark.parametrize(("script", "output"), [(_INGEST, "reviews"), (_GENERATE, "raw")])
 def test_a_full_disk_leaves_nothing(tmp_path: Path, out: Path, script: str, output: str) -> None:
     generate_reviews(str(tmp_path / "raw"), 40_000, 7, {}, ["Books"])
-    command = [sys.executable, "-c", script, str(tmp_path / "raw"), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=_small_files)
+    command = [*SMALL_FILES, sys.executable, "-c", script, str(tmp_path / "raw"), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == f"5 no room left to write {out / output} []\n", done.stderr
     assert done.stderr == ""
 
