@@ -104,7 +104,6 @@ def _print_log(folder: Path, task: TaskRecord, *, header: bool) -> None:
 
 def _followed(folder: Path, task: str, settings: Settings) -> Iterator[tuple[str, str]]:
     """Lines as they are printed, until the run ends; what was printed before comes first."""
-    from intermodal.core.attempt import process_alive
     from intermodal.runtime.record import RUNNING, load_record
     from intermodal.runtime.tail import Tail
 
@@ -112,7 +111,7 @@ def _followed(folder: Path, task: str, settings: Settings) -> Iterator[tuple[str
     while True:
         # Read before the logs: a run that has ended prints nothing after that.
         record = load_record(folder)
-        if record is not None and record.remote and not process_alive(record.process):
+        if record is not None and record.remote and not record.process_lives:
             record = refreshed(record, settings)  # nobody else copies its logs
         over = record is None or record.state != RUNNING or record.abandoned
         for item in _asked(record, task) if record else ():

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("-q", "--quiet", action="store_true", help="print only the result, and why a task failed")
     add_interrupt_flag(parser)
     options = parser.parse_args(arguments)
-    from intermodal.core.attempt import machine_mark, process_alive
+    from intermodal.core.attempt import machine_mark
     from intermodal.core.config import load_settings
     from intermodal.runtime.base import RunRequest, open_runtime
     from intermodal.runtime.pipeline import load_pipeline
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     settings = load_settings()
     record = find_record(settings.runs, options.run)
     # Of a run that is being created just now a second process would create another one.
-    creating = not record.remote.get("run_id") and process_alive(record.process) and record.machine == machine_mark()
+    creating = not record.remote.get("run_id") and record.process_lives and record.machine == machine_mark()
     if record.state == RUNNING and (creating or not (record.abandoned or record.remote)):
         raise UsageError(
             "this run is still going on",

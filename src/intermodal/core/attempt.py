@@ -45,13 +45,41 @@ def remove_abandoned(root: Path) -> list[str]:
     return [item.name for item in gone]
 
 
-def process_alive(number: int) -> bool:
-    """Whether a process with this number runs on this machine and is no zombie."""
+def process_alive(number: int, started: str = "") -> bool:
+    """Whether a process with this number runs on this machine and is no zombie.
+
+    Args:
+        number: The number; one that is a mere thread's is no process'.
+        started: What `process_start` said of it when it ran for certain, so that a later process with the same
+            number is not taken for it; empty when nobody noted that.
+    """
     try:
-        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return _answers(number)
-    return state != "Z"
+        status = Path(f"/proc/{number}/status").read_text()
+    except OSError:
+        there = _answers(number)
+    else:
+        facts = dict(line.partition(":")[::2] for line in status.splitlines())
+        there = int(facts["Tgid"]) == number and facts["State"].split()[0] != "Z"
+    return there and started in ("", process_start(number))
+
+
+def process_start(number: int) -> str:
+    """When a process started, on a clock that nobody sets; empty when it is gone.
+
+    Args:
+        number: Its number.
+    """
+    if Path("/proc/self/stat").exists():
+        try:
+            return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[19]  # ticks since the boot
+        except (OSError, IndexError):
+            return ""
+    import psutil
+
+    try:
+        return str(psutil.Process(number).create_time())
+    except psutil.Error:
+        return ""
 
 
 def _answers(number: int) -> bool:

@@ -23,6 +23,7 @@ def goes_on(runs: Path, run_id: str) -> bool | None:
     """
     try:
         fields = json.loads((runs / run_id / RECORD_NAME).read_text()) if run_id else None
-        return fields and fields["state"] == RUNNING and process_alive(int(fields["process"]))
+        alive = fields and process_alive(int(fields["process"]), str(fields.get("process_started", "")))
+        return fields and fields["state"] == RUNNING and alive
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from intermodal.core.attempt import machine_mark, process_alive
+from intermodal.core.attempt import machine_mark, process_alive, process_start
 from intermodal.errors import UsageError
 from intermodal.mlflow_backend.project import Project
 from intermodal.tracking.limits import PARAMETER_LENGTH, PARAMETERS_PER_REQUEST, TAG_LENGTH, chunks, fit
@@ -151,7 +150,7 @@ def abandon(client: Any, run: Any) -> None:
 
 def process_mark(pid: int) -> str:
     """A process of this machine, told from a later one with the same number."""
-    return f"{machine_mark()}-{pid}-{_started(pid)}"
+    return f"{machine_mark()}-{pid}-{process_start(pid)}"
 
 
 def process_runs(mark: str) -> bool:
@@ -160,22 +159,7 @@ def process_runs(mark: str) -> bool:
     pid, _, started = rest.partition("-")
     if machine != machine_mark():
         return True
-    return pid.isdigit() and process_alive(int(pid)) and _started(int(pid)) == started
-
-
-def _started(pid: int) -> str:
-    """When a process started, on a clock that nobody sets; empty when it is gone."""
-    if Path("/proc/self/stat").exists():
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]  # ticks since the boot
-        except (OSError, IndexError):
-            return ""
-    import psutil
-
-    try:
-        return f"{psutil.Process(pid).create_time():.0f}"
-    except psutil.Error:
-        return ""
+    return pid.isdigit() and process_alive(int(pid), started)
 
 
 def _log(client: Any, run_id: str, params: Mapping[str, str], tags: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from intermodal.core import run_state
-from intermodal.core.attempt import machine_mark, process_alive
+from intermodal.core.attempt import machine_mark, process_alive, process_start
 from intermodal.errors import UsageError
 from intermodal.runtime.outcome import write_atomically
 
@@ -76,6 +76,7 @@ class RunRecord:
         state: RUNNING, SUCCEEDED, FAILED or CANCELLED; INTERRUPTED when its process is gone.
         mode: "subprocess", "in-process" or "container".
         process: Number of the process that runs it.
+        process_started: When that process started, on the machine's own clock; empty when it was not noted.
         machine: Mark of the machine that runs it.
         directory: Working directory it was started in.
         started: UTC time, ISO 8601.
@@ -97,6 +98,7 @@ class RunRecord:
     state: str = RUNNING
     mode: str = "subprocess"
     process: int = 0
+    process_started: str = ""
     machine: str = field(default_factory=machine_mark)
     directory: str = ""
     started: str = ""
@@ -131,7 +133,12 @@ class RunRecord:
         A run elsewhere goes on without the process that follows it.
         """
         here = not self.remote and self.machine == machine_mark()
-        return here and self.state == RUNNING and not process_alive(self.process)
+        return here and self.state == RUNNING and not self.process_lives
+
+    @property
+    def process_lives(self) -> bool:
+        """Whether the process that runs it, and not a later one with its number, is there; asked on its machine."""
+        return process_alive(self.process, self.process_started)
 
 
 def new_run_id(pipeline: str) -> str:
@@ -144,9 +151,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def this_process() -> int:
-    """Number of this process."""
-    return os.getpid()
+def this_process() -> dict[str, Any]:
+    """What a record says of the process that runs it, for this one: `process` and `process_started`."""
+    return {"process": os.getpid(), "process_started": process_start(os.getpid())}
 
 
 def load_record(path: Path) -> RunRecord | None:

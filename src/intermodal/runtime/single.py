@@ -52,7 +52,7 @@ def run_single(
         arguments={**parameters, **inputs},
         parameters={**complete, **inputs},
         mode=mode,
-        process=this_process(),
+        **this_process(),
         directory=str(Path.cwd()),
         started=now(),
         tasks=(TaskRecord(spec.name, step=spec.target, state=PENDING),),

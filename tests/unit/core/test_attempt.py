@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from intermodal.core import attempt
-from intermodal.core.attempt import CONTAINER_VARIABLE, attempt_name, machine_mark, process_alive, remove_abandoned
+from intermodal.core.attempt import (
+    CONTAINER_VARIABLE,
+    attempt_name,
+    machine_mark,
+    process_alive,
+    process_start,
+    remove_abandoned,
+)
 
 
 def name_in_a_child(tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
@@ -83,3 +91,19 @@ def test_machines_have_different_marks(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_folder_that_is_not_there(tmp_path: Path):
     assert remove_abandoned(tmp_path / "nowhere") == []
+
+
+def test_neither_a_thread_nor_a_later_process_with_its_number_is_taken_for_a_process() -> None:
+    assert process_alive(os.getpid(), process_start(os.getpid()))
+    assert not process_alive(os.getpid(), "1")
+    assert process_start(2**22 + 1) == ""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert thread.native_id is not None
+        os.kill(thread.native_id, 0)  # for the kernel a thread's number is as good as a process'
+        assert not process_alive(thread.native_id)
+    finally:
+        done.set()
+        thread.join()

@@ -15,7 +15,15 @@ import pytest
 from intermodal.errors import Interrupted, StepFailed, UsageError
 from intermodal.runtime.ending import ended_record
 from intermodal.runtime.outcome import remove_unfinished
-from intermodal.runtime.record import RunRecord, TaskRecord, find_record, list_records, load_record, new_run_id
+from intermodal.runtime.record import (
+    RunRecord,
+    TaskRecord,
+    find_record,
+    list_records,
+    load_record,
+    new_run_id,
+    this_process,
+)
 
 RECORD = RunRecord(
     run_id="toy-1",
@@ -61,6 +69,8 @@ def test_a_running_record_is_abandoned_when_its_process_is_gone():
     assert not RECORD.abandoned
     assert replace(RECORD, process=dead_process()).abandoned
     assert not replace(RECORD, process=dead_process(), state="SUCCEEDED").abandoned
+    assert not replace(RECORD, **this_process()).abandoned
+    assert replace(RECORD, **{**this_process(), "process_started": "1"}).abandoned, "the number is another's now"
 
 
 def test_of_another_machine_s_process_nothing_is_known():

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from intermodal.core.attempt import machine_mark, process_alive
+from intermodal.core.attempt import machine_mark
 from intermodal.core.config import Settings
 from intermodal.errors import Interrupted, RuntimeFailed, UsageError
 from intermodal.runtime.base import RunRequest, Runtime
@@ -97,7 +97,7 @@ class KubeflowRuntime(Runtime):
 
     def refresh(self, record: RunRecord) -> RunRecord:
         """See `Runtime.refresh`."""
-        followed = record.machine == machine_mark() and process_alive(record.process)
+        followed = record.machine == machine_mark() and record.process_lives
         if record.state != RUNNING or followed or not record.remote.get("run_id"):
             return record
         server = Server(replace(self.kubeflow, patience=min(self.kubeflow.patience, 10.0)))
@@ -114,7 +114,7 @@ class KubeflowRuntime(Runtime):
     def _first_record(self, request: RunRequest) -> RunRecord:
         if request.resume:
             record = find_record(self.settings.runs, request.resume)
-            return replace(record, state=RUNNING, process=this_process(), error={})
+            return replace(record, state=RUNNING, **this_process(), error={})
         return RunRecord(
             run_id=new_run_id(request.pipeline.name),
             pipeline=request.pipeline.name,
@@ -122,7 +122,7 @@ class KubeflowRuntime(Runtime):
             arguments=request.arguments,
             parameters=all_arguments(request.pipeline, request.arguments),
             mode="pods",
-            process=this_process(),
+            **this_process(),
             directory=str(Path.cwd()),
             started=now(),
             tasks=tuple(

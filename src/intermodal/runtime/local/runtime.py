@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from intermodal.core.attempt import machine_mark, process_alive, remove_abandoned
+from intermodal.core.attempt import machine_mark, remove_abandoned
 from intermodal.errors import IntermodalError, Interrupted, StoreFailed, UsageError
 from intermodal.runtime.base import RunRequest, Runtime
 from intermodal.runtime.ending import ended_record
@@ -76,7 +76,7 @@ class LocalRuntime(Runtime):
             raise UsageError("there is nothing to stop", seen=seen, next_step=f"intermodal status {record.run_id}")
         with suppress(ProcessLookupError):  # it ended by itself in this very moment
             os.kill(record.process, signal.SIGTERM)
-        while process_alive(record.process):
+        while record.process_lives:
             time.sleep(_POLL_SECONDS)
         return find_record(self.settings.runs, record.run_id)
 
@@ -220,7 +220,7 @@ def _first_record(request: RunRequest, runs: Path, runtime: str) -> RunRecord:
         arguments=request.arguments,
         parameters=all_arguments(request.pipeline, request.arguments),
         mode=request.mode,
-        process=this_process(),
+        **this_process(),
         directory=str(Path.cwd()),
         started=now(),
         tasks=tasks,
