@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parent
-PATIENCE = 180.0  # seconds after which a command counts as hung
+PATIENCE = 400.0  # seconds after which a command counts as hung
 STARTED: list[subprocess.Popen[str]] = []
 
 

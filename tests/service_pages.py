@@ -17,7 +17,7 @@ from intermodal.runtime.sagemaker_local.namespaces import namespaces_work
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs"
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 
 
 def parts_here(page: Path, folder: Path) -> list[Command | ShownFile]:

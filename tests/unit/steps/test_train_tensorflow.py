@@ -19,11 +19,18 @@ from intermodal.errors import UsageError
 from intermodal.steps.train_tensorflow import train_tensorflow
 from intermodal.text.bert_shape import read_shape
 from intermodal.text.predictor_loading import load_predictor
+from intermodal.text.tensorflow_place import prepare_tensorflow
 from intermodal.text.token_rows import TokenRows, read_rows
 from tiny_models import VOCABULARY, save_checkpoint, save_features
 
 if find_spec("tensorflow") is None or find_spec("keras_hub") is None:
     pytest.skip("TensorFlow is not installed: pip install 'intermodal[tensorflow]'", allow_module_level=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_in_a_step() -> None:
+    """As many threads as a step has, also for what is computed here before the first training."""
+    prepare_tensorflow(1)
 
 
 def run(features: Dataset, folder: Path, **parameters: object) -> tuple[Model, Metrics]:
@@ -220,8 +227,6 @@ except Exception as error:
 
 
 def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from intermodal.text.tensorflow_place import prepare_tensorflow
-
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setitem(sys.modules, "keras", None)  # as in a process that has not imported it
     with pytest.raises(UsageError, match="another backend") as caught:

@@ -96,11 +96,24 @@ def _append_alone(path: Path, pod: str, content: bytes) -> None:
         beginnings[pod] = size
         write_atomically(path.with_name("pods.json"), json.dumps(beginnings))
     later = [start for start in beginnings.values() if start > beginnings[pod]]
-    had = min(later, default=size) - beginnings[pod]
-    if later or len(content) <= had:  # an earlier attempt's log is whole once the next one has begun
+    had = _between(path, beginnings[pod], min(later, default=size))
+    if not content.startswith(had) and not had.startswith(content):
+        # A repeated run's pods have the names of those before them.
+        beginnings[pod] = size
+        write_atomically(path.with_name("pods.json"), json.dumps(beginnings))
+        later, had = [], b""
+    if later or len(content) <= len(had):  # an earlier attempt's log is whole once the next one has begun
         return
     with path.open("ab") as stream:
-        stream.write(content[had:])
+        stream.write(content[len(had) :])
+
+
+def _between(path: Path, start: int, end: int) -> bytes:
+    if start == end:
+        return b""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        return stream.read(end - start)
 
 
 def _beginnings(path: Path) -> dict[str, int]:

@@ -192,6 +192,18 @@ def test_logs_are_copied_without_gaps_or_repeats_by_one_follower_after_another(t
     assert heard[6:] == []
 
 
+def test_the_log_of_a_repeated_pod_is_told_whole_though_it_has_the_name_of_the_one_before(tmp_path: Path):
+    pods = {"pod": b"one\nfails here\n"}
+    heard: list[str] = []
+    seen = SeenTask("train", "FAILED", ("pod",))
+    for content in (b"one\nfails here\n", b"on", b"one\ngoes well\n", b"one\ngoes well\nends\n"):
+        pods["pod"] = content
+        logs = PodLogs(tmp_path, [lambda pod, _: pods[pod]], lambda _, line: heard.append(line), pytest.fail)
+        logs.copy(seen)
+    assert heard == ["one", "fails here", "one", "goes well", "ends"]
+    assert (tmp_path / "tasks" / "train" / "log.txt").read_text() == "\n".join([*heard, ""])
+
+
 def test_when_no_way_to_the_logs_is_left_it_is_told_once(tmp_path: Path):
     warnings: list[str] = []
     asked: list[str] = []

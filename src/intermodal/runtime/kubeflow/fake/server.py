@@ -58,7 +58,7 @@ class KubeflowFake:
     def __init__(self, options: FakeOptions) -> None:
         options.home.mkdir(parents=True, exist_ok=True)
         self.options = options
-        self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
+        self._seen: deque[Seen] = deque(maxlen=_REMEMBERED)
         state = State(options.home / "state", None if options.multi_user else "")
         faults = Faults(PodFaults(options.home / POD_FAULTS))
         faults.clear()
@@ -67,6 +67,11 @@ class KubeflowFake:
         self.backend = Backend(options, state, Controller(options, state), faults)
         self._server.fake = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def requests(self) -> list[Seen]:
+        """What it was asked, the oldest first; a copy, for more may come while it is looked through."""
+        return list(self._seen)
 
     @property
     def url(self) -> str:
@@ -130,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.get("drop") == "after":
             self._drop(request)
             return
-        fake.requests.append(Seen(request.method, request.path, status))
+        fake._seen.append(Seen(request.method, request.path, status))
         self._send(status, body)
 
     def _request(self) -> Request:
@@ -162,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _drop(self, request: Request) -> None:
         """End the connection without an answer."""
-        self.server.fake.requests.append(Seen(request.method, request.path, 0))
+        self.server.fake._seen.append(Seen(request.method, request.path, 0))
         self.close_connection = True
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
