@@ -72,9 +72,8 @@ class LocalStore(Store):
         """See `Store.keys`."""
         base = self._path / prefix
         with _clear_errors("list", prefix):
-            found = [item for item in base.rglob("*") if item.is_file()] if base.is_dir() else []
-        keys = sorted(item.relative_to(self._path).as_posix() for item in found)
-        yield from (key for key in keys if not key.startswith(f"{STAGING}/"))
+            found = list(_files(base, self._path / STAGING))
+        yield from sorted(item.relative_to(self._path).as_posix() for item in found)
 
     def remove(self, prefix: str) -> None:
         """See `Store.remove`."""
@@ -119,6 +118,18 @@ def _write_durably(path: Path, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _files(base: Path, besides: Path) -> Iterator[Path]:
+    """The files below a directory that others write to and remove from; what vanishes meanwhile is not there."""
+    for top, folders, names in os.walk(base, onerror=_unless_vanished):
+        folders[:] = [name for name in folders if Path(top, name) != besides]
+        yield from (path for name in names if (path := Path(top, name)).is_file())
+
+
+def _unless_vanished(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _sync_tree(root: Path) -> None:

@@ -6,6 +6,8 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -161,3 +163,21 @@ def test_an_unknown_kind_of_store():
 def test_a_file_uri_is_a_directory(tmp_path: Path):
     store = open_store(f"file://{tmp_path}")
     assert store.root == str(tmp_path)
+
+
+def test_a_store_is_listed_while_others_publish_and_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(tmp_path / "store")
+    for key in ("artifacts/a/1", "artifacts/b/2"):
+        store.write(key, b"x")
+    real = os.scandir
+
+    def scandir(path: Any = ".") -> Any:
+        if Path(path).name == "b":  # it was there when its parent was read
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert list(store.keys("")) == ["artifacts/a/1"]
+    monkeypatch.setattr(os, "scandir", Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(StoreFailed):
+        list(store.keys(""))
