@@ -166,7 +166,7 @@ def test_a_file_uri_is_a_directory(tmp_path: Path):
 
 
 def test_a_store_is_listed_while_others_publish_and_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = LocalStore(tmp_path / "store")
+    store = LocalStore(str(tmp_path / "store"))
     for key in ("artifacts/a/1", "artifacts/b/2"):
         store.write(key, b"x")
     real = os.scandir
@@ -178,6 +178,6 @@ def test_a_store_is_listed_while_others_publish_and_remove(tmp_path: Path, monke
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert list(store.keys("")) == ["artifacts/a/1"]
-    monkeypatch.setattr(os, "scandir", Mock(side_effect=PermissionError(13, "Permission denied")))
+    monkeypatch.setattr(os, "scandir", Mock(side_effect=PermissionError(13, "Permission denied", "store")))
     with pytest.raises(StoreFailed):
         list(store.keys(""))
