@@ -66,7 +66,7 @@ def test_a_run_that_nobody_can_follow_leaves_its_mlflow_run_to_its_tasks(
 
 def test_a_run_that_is_being_created_is_not_created_by_another_process_too(runtime: module.KubeflowRuntime):
     begun(runtime)
-    record = replace(list_records(runtime.settings.runs)[0], state=RUNNING, process=this_process())
+    record = replace(list_records(runtime.settings.runs)[0], state=RUNNING, **this_process())
     record.save(runtime.settings.runs)
     with pytest.raises(UsageError, match="still going on"):
         resume([record.run_id])

@@ -179,7 +179,7 @@ def test_secrets_and_config_maps(tmp_path: Path) -> None:
 
     platform = json_format.MessageToDict(compiled("settled", "kubeflow_pipelines.py").platform_spec)
     settings = settings_of(platform, "exec-shell")
-    assert deadline_of(settings) == 1.0
+    assert deadline_of(settings) == 600.0
     options = FakeOptions(tmp_path, secrets={"database.password": "x"}, config_maps={"place.region": "eu"})
     found = variables_of(settings, FACTS, options)
     assert found == {"PASSWORD": "x", "REGION": "eu", "RUN": "run-id", "POD": "a-pod", "TEAM": ""}
