@@ -69,8 +69,10 @@ def main(options: argparse.Namespace) -> int:
     """
     from intermodal.core.config import load_settings
     from intermodal.runtime.pipeline import load_pipeline, read_arguments
+    from intermodal.runtime.step_names import warn_of_misspelt_names
 
     settings, pipeline = load_settings(), load_pipeline(options.pipeline)
+    warn_of_misspelt_names(pipeline, settings.extra)
     definition, calls = _rendered(pipeline, settings, options)
     facts: dict[str, Any] = {
         "pipeline": definition.name,

@@ -60,7 +60,7 @@ def process_alive(number: int, started: str = "") -> bool:
     else:
         facts = dict(line.partition(":")[::2] for line in status.splitlines())
         there = int(facts["Tgid"]) == number and facts["State"].split()[0] != "Z"
-    return there and started in ("", process_start(number))
+    return there and (not started or process_start(number) in (started, ""))  # nothing is said of others' processes
 
 
 def process_start(number: int) -> str:

@@ -32,7 +32,9 @@ def test_a_name_that_is_nearly_a_steps_is_told(extra: dict, told: list[str]) -> 
     assert lines == [f"intermodal.toml: {line}" for line in told]
 
 
-@pytest.mark.parametrize("words", [["plan"], ["render", "--on", "sagemaker"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["plan"], ["render", "--on", "sagemaker"], ["compile", "--to", "sagemaker-pipeline"]], ids=" ".join
+)
 def test_commands_warn_and_go_on(words: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("intermodal.toml").write_text('[sagemaker.steps.totals]\ninstance_type = "ml.m5.4xlarge"\n')
     verb, *flags = words

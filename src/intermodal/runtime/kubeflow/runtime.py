@@ -102,8 +102,9 @@ class KubeflowRuntime(Runtime):
             return record
         server = Server(replace(self.kubeflow, patience=min(self.kubeflow.patience, 10.0)))
         follower = self._follower(server, record, _graph_of(record), Observer())
-        run = follower.look()
-        return self._finished(follower, run, Observer()) if has_ended(run) else follower.record
+        if not has_ended(follower.look()):
+            return follower.record
+        return self._finished(follower, follower.follow(), Observer())  # followed, should a log come late
 
     def cancel(self, record: RunRecord) -> RunRecord:
         """See `Runtime.cancel`."""

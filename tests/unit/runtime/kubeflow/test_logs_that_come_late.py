@@ -7,15 +7,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from kfp_server_api import V2beta1PipelineTaskDetail, V2beta1Run
 from kfp_server_api import V2beta1RunDetails as Details
 
+from intermodal.core.config import load_settings
 from intermodal.runtime.graph import GraphTask
+from intermodal.runtime.kubeflow import runtime
 from intermodal.runtime.kubeflow.follow import Follower
 from intermodal.runtime.kubeflow.patience import Lost, Patience
 from intermodal.runtime.record import RunRecord, TaskRecord
 from running import Watching
 
+GRAPH = (GraphTask("say", "say", "image", ()),)
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -49,8 +53,7 @@ class ServerWithALog:
 def followed(folder: Path, server: Any) -> tuple[Follower, Watching]:
     seen = Watching()
     record = RunRecord("id", "p", "p.py", {}, {}, tasks=(TaskRecord("say"),), remote={"run_id": "x"})
-    graph = (GraphTask("say", "say", "image", ()),)
-    follower = Follower(record, graph, server, list, folder, seen)
+    follower = Follower(record, GRAPH, server, list, folder, seen)
     follower.follow()
     return follower, seen
 
@@ -71,3 +74,16 @@ def test_a_log_that_never_comes_is_told_of_and_holds_nothing_up(tmp_path: Path):
     assert [event[0] for event in seen.events] == ["started", "ended"]
     assert follower.record.warnings == ("the log of say could not be read to its end: http://host gave none",)
     assert 5 < server.now < 20
+
+
+def test_asked_how_a_run_stands_its_last_task_has_ended_though_its_log_comes_late(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    server = ServerWithALog(silent=4.0)
+    monkeypatch.setattr(runtime, "Server", lambda _settings: server)
+    monkeypatch.setattr(runtime, "_graph_of", lambda _record: GRAPH)
+    settings = load_settings()
+    record = RunRecord("id", "p", "p.py", {}, {}, process=2**22 + 1, tasks=(TaskRecord("say"),), remote={"run_id": "x"})
+    found = runtime.KubeflowRuntime(settings).refresh(record)
+    assert (found.state, found.task("say").state) == ("SUCCEEDED", "SUCCEEDED")
+    assert (settings.runs / "id" / "tasks" / "say" / "log.txt").read_text() == "hello\nwithout an end"
