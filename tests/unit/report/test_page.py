@@ -160,6 +160,13 @@ def test_the_headline_follows_the_gate(change, headline):
     assert headline in Page(build_report(RunReport.from_json(fields))).words()
 
 
+def test_reasons_of_the_gate_are_sentences():
+    fields = full_run().to_json()
+    fields["sections"]["registration"]["reasons"] = ["accuracy 0.5 is not above 0.6", "the difference is small."]
+    words = Page(build_report(RunReport.from_json(fields))).words()
+    assert "Accuracy 0.5 is not above 0.6. The difference is small." in words
+
+
 def test_a_run_with_everything_has_every_section():
     titles = re.findall(r'<h2 id="h-[a-z]+">([^<]+)</h2>', PAGES["full"])
     expected = ["Pipeline", "Evaluation", "Registration", "Training", "Data", "Validation", "Lineage", "Parameters"]

@@ -113,8 +113,7 @@ def _gate(found: Registration) -> str:
 def _lede(run: RunReport, chosen: Evaluation | None) -> str:
     found = run.sections.registration
     if found and found.reasons and not run.failures():
-        text = " ".join(reason.rstrip(".") + "." for reason in found.reasons[:2])
-        return text[:1].upper() + text[1:]
+        return " ".join(reason[:1].upper() + reason[1:].rstrip(".") + "." for reason in found.reasons[:2])
     if run.failures():
         waiting = sum(task.shown_state in ("SKIPPED", "PENDING", "CANCELLED") for task in run.tasks)
         finished = sum(task.shown_state in ("SUCCEEDED", "CACHED") for task in run.tasks)
